@@ -1,0 +1,1 @@
+-- The schema is ordinary (CREATE EXTENSION makes it), the functions below are the extension's.
