@@ -10,7 +10,7 @@ SELECT l.cdr_id, l.started_at, l.instant, l.customer_account_id, l.reseller_acco
 	CASE WHEN m.one_currency THEN m.currency END AS currency,
 	CASE WHEN m.one_currency THEN m.currency ELSE l.revenue_currency END AS revenue_currency,
 	CASE WHEN m.one_currency THEN m.currency ELSE l.cost_currency END AS cost_currency,
-	CASE WHEN m.one_currency THEN m.currency ELSE l.did_currency END AS did_currency,
+	CASE WHEN m.one_currency THEN m.currency WHEN l.did_currency = l.other_did_currency THEN l.did_currency END AS did_currency,
 	l.status
 FROM (
 	SELECT c.id AS cdr_id, c.started_at, coalesce(c.answered_at, c.started_at) AS instant,
@@ -18,21 +18,19 @@ FROM (
 		coalesce(cr.destination, rr.destination, pr.destination) AS destination,
 		c.customer_amount, c.reseller_amount, c.provider_amount,
 		CASE WHEN c.reseller_account_id IS NULL THEN c.customer_amount ELSE c.reseller_amount END AS revenue,
-		CASE WHEN (c.did_incoming_amount IS NULL OR c.did_owner_amount IS NULL OR ia.currency = oa.currency)
-				AND (c.did_incoming_amount IS NULL OR c.did_provider_amount IS NULL OR ia.currency = pd.currency)
-				AND (c.did_owner_amount IS NULL OR c.did_provider_amount IS NULL OR oa.currency = pd.currency)
-				AND (c.did_incoming_account_id IS NULL OR c.did_incoming_amount IS NOT NULL)
+		CASE WHEN (c.did_incoming_account_id IS NULL OR c.did_incoming_amount IS NOT NULL)
 				AND (c.did_owner_account_id IS NULL OR c.did_owner_amount IS NOT NULL)
 				AND (c.did_provider_account_id IS NULL OR c.did_provider_amount IS NOT NULL)
 				AND coalesce(c.did_incoming_amount, c.did_owner_amount, c.did_provider_amount) IS NOT NULL
+				AND LEAST(ia.currency, oa.currency, pd.currency) = GREATEST(ia.currency, oa.currency, pd.currency)
 			THEN coalesce(c.did_incoming_amount, 0) + coalesce(c.did_owner_amount, 0) + coalesce(c.did_provider_amount, 0) END AS did_amount,
 		coalesce(c.did_incoming_account_id, c.did_owner_account_id, c.did_provider_account_id) IS NOT NULL AS has_did,
 		coalesce(ca.currency, ct.currency) AS customer_currency, ra.currency AS reseller_currency,
 		CASE WHEN c.reseller_amount IS NOT NULL THEN ra.currency
 			WHEN c.reseller_account_id IS NULL AND c.customer_amount IS NOT NULL THEN coalesce(ca.currency, ct.currency) END AS revenue_currency,
 		CASE WHEN c.provider_amount IS NOT NULL THEN pa.currency END AS cost_currency,
-		CASE WHEN c.did_incoming_amount IS NOT NULL THEN ia.currency WHEN c.did_owner_amount IS NOT NULL THEN oa.currency
-			WHEN c.did_provider_amount IS NOT NULL THEN pd.currency END AS did_currency,
+		LEAST(ia.currency, oa.currency, pd.currency) AS did_currency,
+		GREATEST(ia.currency, oa.currency, pd.currency) AS other_did_currency,
 		c.rerouted, c.status
 	FROM billing.cdr c
 		LEFT JOIN billing.account ca ON ca.id = c.customer_account_id
@@ -49,10 +47,9 @@ FROM (
 	CROSS JOIN LATERAL (
 		SELECT coalesce(l.revenue_currency, l.cost_currency, l.did_currency) AS currency,
 			-- A zero whose currency is not known (a call nobody answered and nobody priced) adds to any money.
-			coalesce(LEAST(l.revenue_currency, l.cost_currency, l.did_currency) = GREATEST(l.revenue_currency, l.cost_currency, l.did_currency), true)
+			coalesce(LEAST(l.revenue_currency, l.cost_currency, l.did_currency) = GREATEST(l.revenue_currency, l.cost_currency, l.other_did_currency), true)
 				AND (l.revenue_currency IS NOT NULL OR coalesce(l.revenue, 0) = 0)
-				AND (l.cost_currency IS NOT NULL OR coalesce(l.provider_amount, 0) = 0)
-				AND (l.did_currency IS NOT NULL OR coalesce(l.did_amount, 0) = 0) AS one_currency,
+				AND (l.cost_currency IS NOT NULL OR coalesce(l.provider_amount, 0) = 0) AS one_currency,
 			l.status = 'rated' AND (l.did_amount IS NOT NULL OR NOT l.has_did)
 				AND (l.revenue IS NOT NULL OR l.did_amount IS NOT NULL OR l.provider_amount IS NOT NULL AND coalesce(l.rerouted, false)) AS known) m;
 
@@ -72,7 +69,7 @@ COMMENT ON COLUMN billing.margin.reseller_margin IS 'What the reseller earns: cu
 COMMENT ON COLUMN billing.margin.currency IS 'The one currency of revenue, cost and DID legs; null where they differ: such money is never added.';
 COMMENT ON COLUMN billing.margin.revenue_currency IS 'Currency of revenue.';
 COMMENT ON COLUMN billing.margin.cost_currency IS 'Currency of cost.';
-COMMENT ON COLUMN billing.margin.did_currency IS 'Currency of did_amount.';
+COMMENT ON COLUMN billing.margin.did_currency IS 'Currency of the DID legs; null where they differ.';
 COMMENT ON COLUMN billing.margin.status IS 'Status of the call: rated, partial or unrated.';
 
 CREATE OR REPLACE VIEW billing.margin_summary AS
