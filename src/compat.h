@@ -34,4 +34,18 @@
 	} while (0)
 #endif
 
+/* The local id of the running transaction; MyProc comes from storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define compat_local_transaction() (MyProc->vxid.lxid)
+#else
+#define compat_local_transaction() (MyProc->lxid)
+#endif
+
+/* Up to 15 a compiled regular expression is malloc'ed; from 16 on it goes with its memory context. */
+#if PG_VERSION_NUM >= 160000
+#define compat_regex_free(regex) ((void) (regex))
+#else
+#define compat_regex_free(regex) pg_regfree(regex)
+#endif
+
 #endif							/* BILLING_COMPAT_H */
