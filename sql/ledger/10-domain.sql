@@ -12,6 +12,5 @@ CREATE DOMAIN billing.amount AS numeric
 COMMENT ON DOMAIN billing.amount IS 'An amount of money: less than 1,000,000,000,000 either way, at most 8 decimals, never NaN or infinite (design 3, bounds).';
 
 -- Carries no rows. Its relcache invalidation tells every backend that the catalogue has changed (design 7),
--- and its comment carries the version of the ledger (design 2).
+-- and its comment, which create_ledger() and upgrade_ledger() write, carries the version of the ledger (design 2).
 CREATE TABLE billing.catalogue_signal ();
-COMMENT ON TABLE billing.catalogue_signal IS 'billing ledger 1';

@@ -11,7 +11,7 @@ COMMENT ON COLUMN billing.currency.name IS 'Its name in English.';
 CREATE TABLE billing.exchange_rate (
 	base text NOT NULL REFERENCES billing.currency,
 	quote text NOT NULL REFERENCES billing.currency,
-	valid_from timestamptz NOT NULL DEFAULT '-infinity',
+	valid_from timestamptz NOT NULL DEFAULT '-infinity' CONSTRAINT exchange_rate_valid_from CHECK (valid_from < 'infinity'),
 	rate numeric(18,9) NOT NULL CONSTRAINT exchange_rate_positive CHECK (rate > 0 AND rate < 1000000000),
 	PRIMARY KEY (base, quote, valid_from),
 	CONSTRAINT exchange_rate_pair CHECK (base <> quote)

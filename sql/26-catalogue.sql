@@ -1,0 +1,182 @@
+-- What is done to a ledger by function: corrections that the guards let pass, and partitions.
+
+CREATE FUNCTION billing._steps(rate_id bigint) RETURNS jsonb
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'rate_id' ORDER BY s.from_second), '[]')
+		FROM billing.rate_step s WHERE s.rate_id = _steps.rate_id);
+END $$;
+COMMENT ON FUNCTION billing._steps(bigint) IS 'The steps of a rate as a jsonb array of objects with from_second, price and increment.';
+
+CREATE FUNCTION billing.correct_rate(rate_id bigint, changes jsonb, reason text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	correctable CONSTANT text[] := ARRAY['price', 'first_price', 'connect_fee', 'attempt_fee', 'first_increment', 'next_increment',
+		'increment_rule', 'grace_seconds', 'free_seconds', 'min_amount', 'max_amount', 'surcharge_percent', 'boundary',
+		'duration_rounding', 'rounding_digits', 'rounding_mode', 'blocked'];
+	unknown text;
+	former jsonb;
+	corrected jsonb;
+	steps jsonb;
+	new_steps jsonb;
+BEGIN
+	PERFORM billing._require_ledger();
+	IF reason IS NULL OR reason !~ '[^[:space:]]' THEN
+		RAISE EXCEPTION 'a correction needs a reason' USING
+			ERRCODE = 'invalid_parameter_value',
+			HINT = 'Say in reason why the rate was wrong; it is kept in billing.rate_correction.';
+	END IF;
+	IF jsonb_typeof(changes) IS DISTINCT FROM 'object' OR changes = '{}' THEN
+		RAISE EXCEPTION 'a correction needs changes' USING
+			ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'A jsonb object of columns and their right values is expected.',
+			HINT = 'For example {"price": 0.0125}.';
+	END IF;
+	SELECT k INTO unknown FROM jsonb_object_keys(changes) k WHERE k <> ALL (correctable || 'steps'::text) ORDER BY k LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'a correction cannot change "%" of a rate', unknown USING
+			ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'It can change: ' || array_to_string(correctable, ', ') || ', steps.',
+			HINT = 'Insert another rate for another number, time or tariff.';
+	END IF;
+
+	SELECT to_jsonb(r) INTO former FROM billing.rate r WHERE r.id = correct_rate.rate_id FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no rate %', coalesce(rate_id::text, 'null') USING
+			ERRCODE = 'no_data_found',
+			HINT = 'The column customer_rate_id (reseller, provider) of a call names its rate.';
+	END IF;
+	steps := billing._steps(rate_id);
+	-- Through the row type, so that the record shows what the columns will hold.
+	corrected := to_jsonb(jsonb_populate_record(NULL::billing.rate, former || (changes - 'steps')));
+	new_steps := CASE WHEN changes ? 'steps' THEN (
+		SELECT coalesce(jsonb_agg(to_jsonb(s) - 'rate_id' ORDER BY s.from_second), '[]')
+		FROM jsonb_populate_recordset(NULL::billing.rate_step, changes -> 'steps') s) ELSE steps END;
+
+	-- The proof that keep_rate() and keep_rate_step() ask for.
+	INSERT INTO billing.rate_correction (rate_id, reason, old, new)
+	VALUES (correct_rate.rate_id, correct_rate.reason,
+		former || jsonb_build_object('steps', steps), corrected || jsonb_build_object('steps', new_steps));
+
+	DELETE FROM billing.rate_step s
+	WHERE s.rate_id = correct_rate.rate_id AND NOT new_steps @> jsonb_build_array(to_jsonb(s) - 'rate_id');
+	UPDATE billing.rate r SET (price, first_price, connect_fee, attempt_fee, first_increment, next_increment, increment_rule,
+			grace_seconds, free_seconds, min_amount, max_amount, surcharge_percent, boundary, duration_rounding, rounding_digits,
+			rounding_mode, blocked)
+		= (SELECT n.price, n.first_price, n.connect_fee, n.attempt_fee, n.first_increment, n.next_increment, n.increment_rule,
+			n.grace_seconds, n.free_seconds, n.min_amount, n.max_amount, n.surcharge_percent, n.boundary, n.duration_rounding,
+			n.rounding_digits, n.rounding_mode, n.blocked
+			FROM jsonb_populate_record(NULL::billing.rate, corrected) n)
+	WHERE r.id = correct_rate.rate_id;
+	INSERT INTO billing.rate_step (rate_id, from_second, price, increment)
+	SELECT correct_rate.rate_id, n.from_second, n.price, n.increment
+	FROM jsonb_populate_recordset(NULL::billing.rate_step, new_steps) n
+	WHERE NOT EXISTS (
+		SELECT FROM billing.rate_step s WHERE s.rate_id = correct_rate.rate_id AND s.from_second = n.from_second AND s.price = n.price AND s.increment = n.increment);
+	RETURN rate_id;
+END $$;
+COMMENT ON FUNCTION billing.correct_rate(bigint, jsonb, text) IS 'Corrects a mistake in a rate, also one that has priced calls (design 3): changes names columns and their right values, steps (an array of from_second, price, increment) replaces all steps. The row changes in place; billing.rate_correction keeps it as it was, with author and reason. Calls keep their amounts until they are rated again. Returns the rate. 22023 for what cannot be corrected or without a reason, P0002 when there is no such rate, 55000 without a ledger.';
+REVOKE ALL ON FUNCTION billing.correct_rate(bigint, jsonb, text) FROM PUBLIC;
+
+CREATE FUNCTION billing.change_timezone(account_id bigint, timezone text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	former text;
+BEGIN
+	PERFORM billing._require_ledger();
+	SELECT a.timezone INTO former FROM billing.account a WHERE a.id = change_timezone.account_id FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no account %', coalesce(account_id::text, 'null') USING
+			ERRCODE = 'no_data_found',
+			HINT = 'Accounts are named by their id.';
+	END IF;
+	-- The proof that keep_account() asks for.
+	INSERT INTO billing.timezone_change (account_id, old, new) VALUES (change_timezone.account_id, former, change_timezone.timezone);
+	UPDATE billing.account a SET timezone = change_timezone.timezone WHERE a.id = change_timezone.account_id;
+END $$;
+COMMENT ON FUNCTION billing.change_timezone(bigint, text) IS 'Changes the time zone of an account, also of one that has calls: they move to the days and months of the new zone (design 3); billing.timezone_change keeps the old one. P0002 when there is no such account, 22023 for an unknown time zone, 55000 without a ledger.';
+REVOKE ALL ON FUNCTION billing.change_timezone(bigint, text) FROM PUBLIC;
+
+CREATE FUNCTION billing._partition_name(starts timestamptz, ends timestamptz) RETURNS name
+LANGUAGE sql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT ('cdr_' || to_char(starts, CASE
+		WHEN starts = date_trunc('month', starts) AND ends = date_trunc('month', ends) THEN 'YYYYMM'
+		WHEN starts = date_trunc('day', starts) AND ends = date_trunc('day', ends) THEN 'YYYYMMDD'
+		ELSE 'YYYYMMDD_HH24MISS' END))::name
+$$;
+COMMENT ON FUNCTION billing._partition_name(timestamptz, timestamptz) IS 'Name of the partition of billing.cdr for these bounds: cdr_YYYYMM for whole months, cdr_YYYYMMDD for whole days, else with the time, in the time zone of the session.';
+
+CREATE FUNCTION billing._add_partition(starts timestamptz, ends timestamptz) RETURNS bigint
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	partition name := billing._partition_name(starts, ends);
+	fallback regclass := (SELECT nullif(p.partdefid, 0) FROM pg_partitioned_table p WHERE p.partrelid = 'billing.cdr'::regclass);
+	keeper name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'billing.cdr'::regclass);
+	columns text := (
+		SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+		WHERE a.attrelid = 'billing.cdr'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '');
+	moved bigint := 0;
+BEGIN
+	EXECUTE format('CREATE TABLE billing.%I (LIKE billing.cdr INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS EXCLUDING IDENTITY)', partition);
+	EXECUTE format('COMMENT ON TABLE billing.%I IS %L', partition, format('Calls started from %s to before %s.', starts, ends));
+	IF keeper <> current_user THEN
+		EXECUTE format('ALTER TABLE billing.%I OWNER TO %I', partition, keeper);
+	END IF;
+	IF fallback IS NOT NULL THEN
+		-- The new table has no triggers yet, so the rows arrive as they are; its indexes come at ATTACH, all at once.
+		EXECUTE format('WITH moved AS (DELETE FROM %1$s WHERE started_at >= $1 AND started_at < $2 RETURNING %2$s) '
+			'INSERT INTO billing.%3$I (%2$s) SELECT %2$s FROM moved', fallback, columns, partition) USING starts, ends;
+		GET DIAGNOSTICS moved = ROW_COUNT;
+	END IF;
+	EXECUTE format('ALTER TABLE billing.cdr ATTACH PARTITION billing.%I FOR VALUES FROM (%L) TO (%L)', partition, starts, ends);
+	RETURN moved;
+END $$;
+COMMENT ON FUNCTION billing._add_partition(timestamptz, timestamptz) IS 'Adds one partition to billing.cdr and moves the calls of its time there from the default partition, as they are; returns how many. The caller has locked billing.cdr.';
+
+CREATE FUNCTION billing.create_partitions(starts timestamptz, ends timestamptz, step interval DEFAULT '1 month') RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	lower_bound timestamptz := starts;
+	upper_bound timestamptz;
+	added integer := 0;
+	place integer := 0;
+	moved bigint;
+BEGIN
+	PERFORM billing._require_ledger();
+	IF starts IS NULL OR ends IS NULL OR NOT isfinite(starts) OR NOT isfinite(ends) OR starts >= ends THEN
+		RAISE EXCEPTION 'partitions need a first and a later last instant' USING
+			ERRCODE = 'invalid_parameter_value',
+			DETAIL = format('starts is %s, ends is %s.', coalesce(starts::text, 'null'), coalesce(ends::text, 'null')),
+			HINT = 'Give two finite instants, starts before ends.';
+	END IF;
+	IF step IS NULL OR step <= interval '0' OR starts + step <= starts THEN
+		RAISE EXCEPTION 'partitions need a step above zero' USING
+			ERRCODE = 'invalid_parameter_value',
+			DETAIL = format('step is %s.', coalesce(step::text, 'null')),
+			HINT = 'Give a step such as ''1 month'' or ''1 day''.';
+	END IF;
+
+	-- The table before its default partition, as whoever inserts does; and nothing may come to the default
+	-- partition between the move and the ATTACH.
+	LOCK TABLE billing.cdr IN ACCESS EXCLUSIVE MODE;
+	WHILE lower_bound < ends LOOP
+		place := place + 1;
+		-- From the first instant each time: the 31st stays the 31st after a February.
+		upper_bound := starts + place * step;
+		IF EXISTS (
+			SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+			WHERE i.inhparent = 'billing.cdr'::regclass
+				AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES FROM (%L) TO (%L)', lower_bound, upper_bound))
+		THEN
+			RAISE NOTICE 'a partition from % to % stands already', lower_bound, upper_bound;
+		ELSE
+			moved := billing._add_partition(lower_bound, upper_bound);
+			RAISE NOTICE 'partition % from % to %, % calls moved', billing._partition_name(lower_bound, upper_bound), lower_bound, upper_bound, moved;
+			added := added + 1;
+		END IF;
+		lower_bound := upper_bound;
+	END LOOP;
+	RETURN added;
+END $$;
+COMMENT ON FUNCTION billing.create_partitions(timestamptz, timestamptz, interval) IS 'Adds partitions of billing.cdr from starts on, each as long as step, until ends is covered; returns how many. Months and days are those of the session''s time zone. What stands already is skipped; calls that wait in the default partition move as they are, not rated again. For the owner of billing.cdr; loads wait until the transaction ends. 22023 for bounds or steps that make no sense, 42P17 when a partition with other bounds is in the way, 55000 without a ledger.';
+REVOKE ALL ON FUNCTION billing.create_partitions(timestamptz, timestamptz, interval) FROM PUBLIC;
