@@ -16,7 +16,7 @@ ifneq ($(filter demo test stress bench,$(MAKECMDGOALS)),)
 export PG_CONFIG KEEP TESTS BENCH_ROWS DEMO_CALLS
 
 demo:
-	@test/cluster demo test/demo/run
+	@KEEP_DATABASE=demo test/cluster demo test/demo/run
 test:
 	@test/cluster test test/run
 stress:
