@@ -1,0 +1,255 @@
+/*
+ * account.c
+ *	  Accounts, their plans, and the exchange rates between their currencies, as a statement sees them.
+ *
+ * Each is read by its primary key when a call first needs it, and kept with the catalogue.
+ */
+#include "billing.h"
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define CURRENCY_LENGTH		4	/* ISO 4217 and its NUL */
+
+typedef struct AccountEntry
+{
+	int64		id;
+	Account    *account;		/* NULL: there is none */
+} AccountEntry;
+
+typedef struct PlanEntry
+{
+	int64		id;
+	int64		tariff_id;
+} PlanEntry;
+
+typedef struct ExchangeVersion
+{
+	TimestampTz valid_from;
+	int64		rate;			/* 9 decimals */
+} ExchangeVersion;
+
+typedef struct ExchangeKey
+{
+	char		base[CURRENCY_LENGTH];
+	char		quote[CURRENCY_LENGTH];
+} ExchangeKey;
+
+typedef struct ExchangeEntry
+{
+	ExchangeKey key;
+	int			count;
+	ExchangeVersion *versions;	/* latest first */
+} ExchangeEntry;
+
+enum {ACCOUNT_ID, ACCOUNT_TERMS_FROM, ACCOUNT_TARIFF, ACCOUNT_PLAN, ACCOUNT_PARENT, ACCOUNT_NAME, ACCOUNT_CURRENCY, ACCOUNT_IS_PROVIDER};
+enum {PLAN_ID, PLAN_TARIFF};
+enum {EXCHANGE_BASE, EXCHANGE_QUOTE, EXCHANGE_VALID_FROM, EXCHANGE_RATE};
+
+static int
+compare_terms(const void *a, const void *b)
+{
+	TimestampTz left = ((const AccountTerms *) a)->terms_from;
+	TimestampTz right = ((const AccountTerms *) b)->terms_from;
+
+	return (left < right) - (left > right);
+}
+
+static void
+append_terms(Account *account, CatalogueScan *scan)
+{
+	AccountTerms *terms = &account->terms[account->nterms++];
+
+	terms->terms_from = billing_scan_int64(scan, ACCOUNT_TERMS_FROM, DT_NOBEGIN);
+	terms->tariff_id = billing_scan_int64(scan, ACCOUNT_TARIFF, 0);
+	terms->plan_id = billing_scan_int64(scan, ACCOUNT_PLAN, 0);
+	terms->parent_id = billing_scan_int64(scan, ACCOUNT_PARENT, 0);
+}
+
+static void
+load_former_terms(Statement *statement, Account *account)
+{
+	MemoryContext context = statement->catalogue->context;
+	CatalogueScan scan;
+	ScanKeyData key;
+	int			room = 1;
+
+	billing_key_int8(statement, CATALOGUE_ACCOUNT_TERMS, ACCOUNT_ID, account->id, &key);
+	billing_scan_begin(statement, CATALOGUE_ACCOUNT_TERMS, &key, 1, &scan);
+	while (billing_scan_next(&scan))
+	{
+		if (account->nterms == room)
+		{
+			AccountTerms *larger = MemoryContextAlloc(context, 2 * room * sizeof(AccountTerms));
+
+			memcpy(larger, account->terms, room * sizeof(AccountTerms));
+			account->terms = larger;
+			room *= 2;
+		}
+		append_terms(account, &scan);
+	}
+	billing_scan_end(&scan);
+	qsort(account->terms, account->nterms, sizeof(AccountTerms), compare_terms);
+}
+
+static Account *
+load_account(Statement *statement, int64 id)
+{
+	MemoryContext context = statement->catalogue->context;
+	Account    *account = NULL;
+	CatalogueScan scan;
+	ScanKeyData key;
+
+	billing_key_int8(statement, CATALOGUE_ACCOUNT, ACCOUNT_ID, id, &key);
+	billing_scan_begin(statement, CATALOGUE_ACCOUNT, &key, 1, &scan);
+	if (billing_scan_next(&scan))
+	{
+		account = MemoryContextAllocZero(context, sizeof(Account));
+		account->id = id;
+		account->name = billing_scan_text(&scan, ACCOUNT_NAME, context);
+		account->currency = billing_scan_text(&scan, ACCOUNT_CURRENCY, context);
+		account->is_provider = billing_scan_bool(&scan, ACCOUNT_IS_PROVIDER);
+		account->terms = MemoryContextAlloc(context, sizeof(AccountTerms));
+		append_terms(account, &scan);
+	}
+	billing_scan_end(&scan);
+	if (account)
+		load_former_terms(statement, account);
+	return account;
+}
+
+/* The account, or NULL if there is none of this id. */
+const Account *
+billing_account(Statement *statement, int64 id)
+{
+	HTAB	   *accounts = billing_catalogue_hash(statement, &statement->catalogue->accounts, "billing accounts",
+										  sizeof(int64), sizeof(AccountEntry));
+	AccountEntry *entry = hash_search(accounts, &id, HASH_FIND, NULL);
+
+	if (entry == NULL)
+	{
+		Account    *account = load_account(statement, id);
+
+		entry = hash_search(accounts, &id, HASH_ENTER, NULL);
+		entry->account = account;
+	}
+	return entry->account;
+}
+
+/* The terms in force at the instant; NULL before the first ones. */
+const AccountTerms *
+billing_account_terms(const Account *account, TimestampTz at)
+{
+	for (int i = 0; i < account->nterms; i++)
+		if (account->terms[i].terms_from <= at)
+			return &account->terms[i];
+	return NULL;
+}
+
+/* The tariff of a plan, 0 if it has none. */
+int64
+billing_plan_tariff(Statement *statement, int64 plan_id)
+{
+	HTAB	   *plans = billing_catalogue_hash(statement, &statement->catalogue->plans, "billing plans",
+									   sizeof(int64), sizeof(PlanEntry));
+	PlanEntry  *entry = hash_search(plans, &plan_id, HASH_FIND, NULL);
+
+	if (entry == NULL)
+	{
+		int64		tariff_id = 0;
+		CatalogueScan scan;
+		ScanKeyData key;
+
+		billing_key_int8(statement, CATALOGUE_PLAN, PLAN_ID, plan_id, &key);
+		billing_scan_begin(statement, CATALOGUE_PLAN, &key, 1, &scan);
+		if (billing_scan_next(&scan))
+			tariff_id = billing_scan_int64(&scan, PLAN_TARIFF, 0);
+		billing_scan_end(&scan);
+
+		entry = hash_search(plans, &plan_id, HASH_ENTER, NULL);
+		entry->tariff_id = tariff_id;
+	}
+	return entry->tariff_id;
+}
+
+static int
+compare_versions(const void *a, const void *b)
+{
+	TimestampTz left = ((const ExchangeVersion *) a)->valid_from;
+	TimestampTz right = ((const ExchangeVersion *) b)->valid_from;
+
+	return (left < right) - (left > right);
+}
+
+static void
+load_exchange(Statement *statement, const ExchangeKey *pair, ExchangeEntry *loaded)
+{
+	MemoryContext context = statement->catalogue->context;
+	CatalogueScan scan;
+	ScanKeyData keys[2];
+	int			room = 8;
+
+	loaded->count = 0;
+	loaded->versions = MemoryContextAlloc(context, room * sizeof(ExchangeVersion));
+	billing_key_text(statement, CATALOGUE_EXCHANGE_RATE, EXCHANGE_BASE, pair->base, strlen(pair->base), &keys[0]);
+	billing_key_text(statement, CATALOGUE_EXCHANGE_RATE, EXCHANGE_QUOTE, pair->quote, strlen(pair->quote), &keys[1]);
+	billing_scan_begin(statement, CATALOGUE_EXCHANGE_RATE, keys, 2, &scan);
+	while (billing_scan_next(&scan))
+	{
+		bool		isnull;
+		ExchangeVersion *version;
+
+		if (loaded->count == room)
+			loaded->versions = repalloc(loaded->versions, (room *= 2) * sizeof(ExchangeVersion));
+		version = &loaded->versions[loaded->count++];
+		version->valid_from = billing_scan_int64(&scan, EXCHANGE_VALID_FROM, DT_NOBEGIN);
+		version->rate = billing_scan_fixed(&scan, EXCHANGE_RATE, 9, &isnull);
+	}
+	billing_scan_end(&scan);
+	qsort(loaded->versions, loaded->count, sizeof(ExchangeVersion), compare_versions);
+}
+
+static bool
+pair_in_force(Statement *statement, const char *base, const char *quote, TimestampTz at, int64 *rate)
+{
+	HTAB	   *pairs = billing_catalogue_hash(statement, &statement->catalogue->exchange_rates, "billing exchange rates",
+									   sizeof(ExchangeKey), sizeof(ExchangeEntry));
+	ExchangeKey key = {0};
+	ExchangeEntry *entry;
+
+	strlcpy(key.base, base, CURRENCY_LENGTH);
+	strlcpy(key.quote, quote, CURRENCY_LENGTH);
+	entry = hash_search(pairs, &key, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		ExchangeEntry loaded;
+
+		load_exchange(statement, &key, &loaded);
+		entry = hash_search(pairs, &key, HASH_ENTER, NULL);
+		entry->count = loaded.count;
+		entry->versions = loaded.versions;
+	}
+
+	for (int i = 0; i < entry->count; i++)
+		if (entry->versions[i].valid_from <= at)
+		{
+			*rate = entry->versions[i].rate;
+			return true;
+		}
+	return false;
+}
+
+/* From base to quote at the instant: the direct pair, else the inverse (C28, reading 38); false: neither. */
+bool
+billing_exchange(Statement *statement, const char *base, const char *quote, TimestampTz at, Exchange *exchange)
+{
+	*exchange = (Exchange) {0};
+	if (strcmp(base, quote) == 0)
+		return true;
+	exchange->needed = true;
+	if (pair_in_force(statement, base, quote, at, &exchange->rate))
+		return true;
+	exchange->inverse = true;
+	return pair_in_force(statement, quote, base, at, &exchange->rate);
+}

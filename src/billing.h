@@ -1,0 +1,558 @@
+/*
+ * billing.h
+ *	  What the stations of a CDR's way share with each other, grouped by implementing file.
+ */
+#ifndef BILLING_H
+#define BILLING_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
+#include "utils/hsearch.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "charge.h"
+#include "compat.h"
+#include "prefix.h"
+
+#define BILLING_SCHEMA		"billing"
+
+/* ---- billing.c ---- */
+
+extern int	billing_deck_memory;	/* kB */
+
+/* ---- fixed.c ---- */
+
+extern bool billing_decimal_scan(const char *text, int scale, int64 *value, bool *more);
+extern int64 billing_fixed_from_numeric(Numeric number, int scale);
+extern Numeric billing_numeric_from_money(Money money);
+extern bool billing_seconds_from_numeric(Numeric number, CallSeconds *seconds);
+extern bool billing_seconds_between(TimestampTz starts, TimestampTz ends, CallSeconds *seconds);
+
+/* ---- catalogue.c ---- */
+
+typedef enum CatalogueTable
+{
+	CATALOGUE_EXCHANGE_RATE,
+	CATALOGUE_TARIFF,
+	CATALOGUE_TARIFF_TERMS,
+	CATALOGUE_RATE,
+	CATALOGUE_RATE_STEP,
+	CATALOGUE_PLAN,
+	CATALOGUE_ACCOUNT,
+	CATALOGUE_ACCOUNT_TERMS,
+	CATALOGUE_SERVICE,
+	CATALOGUE_SERVICE_BY_ID,
+	CATALOGUE_SERVICE_TERMS
+} CatalogueTable;
+
+#define CATALOGUE_TABLES	(CATALOGUE_SERVICE_TERMS + 1)
+#define CATALOGUE_COLUMNS	32
+
+typedef struct Deck Deck;
+typedef struct Directory Directory;
+typedef struct Statement Statement;
+
+/* Where a catalogue table stands and which attribute each of its columns is. */
+typedef struct TableMap
+{
+	Oid			relation;
+	Oid			index;
+	AttrNumber	attribute[CATALOGUE_COLUMNS];
+} TableMap;
+
+/*
+ * What a backend knows of the catalogue under one generation of it.  Its parts are loaded when they are
+ * asked for and never changed afterwards; see "Coherence" in src/README.
+ */
+typedef struct Catalogue
+{
+	MemoryContext context;
+	uint64		generation;
+	uint32		transaction;	/* lxid when only this transaction may use it, else 0 */
+	int			pins;			/* statements that use it */
+	TableMap	table[CATALOGUE_TABLES];
+	HTAB	   *accounts;
+	HTAB	   *tariffs;
+	HTAB	   *plans;
+	HTAB	   *exchange_rates;
+	Directory  *directory;
+	struct DefaultTariffs *default_tariffs;
+	dlist_head	decks;			/* least recently used first */
+	Size		deck_bytes;
+} Catalogue;
+
+/* An executor query in which calls are rated; all that it reads is read under its snapshot. */
+struct Statement
+{
+	dlist_node	node;
+	MemoryContext context;
+	MemoryContextCallback callback;
+	Snapshot	snapshot;		/* NULL once released */
+	uint32		identity;		/* of the active snapshot it belongs to */
+	TransactionId identity_xmin;
+	TransactionId identity_xmax;
+	CommandId	identity_curcid;
+	Catalogue  *catalogue;
+};
+
+typedef struct CatalogueScan
+{
+	const TableMap *map;
+	Relation	relation;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+} CatalogueScan;
+
+extern void billing_catalogue_init(void);
+extern Statement *billing_statement(MemoryContext query_context);
+extern Oid	billing_ledger_relation(const char *name);
+extern void billing_ledger_missing(void) pg_attribute_noreturn();
+extern HTAB *billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize);
+extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
+extern void billing_key_int8(Statement *statement, CatalogueTable table, int column, int64 value, ScanKey key);
+extern void billing_key_text(Statement *statement, CatalogueTable table, int column, const char *value, Size length, ScanKey key);
+extern void billing_key_datum(Statement *statement, CatalogueTable table, int column, Datum value, FmgrInfo *equal, ScanKey key);
+extern void billing_scan_begin(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan);
+extern bool billing_scan_next(CatalogueScan *scan);
+extern void billing_scan_end(CatalogueScan *scan);
+extern Datum billing_scan_datum(CatalogueScan *scan, int column, bool *isnull);
+extern int64 billing_scan_int64(CatalogueScan *scan, int column, int64 if_null);
+extern int32 billing_scan_int32(CatalogueScan *scan, int column, int32 if_null);
+extern bool billing_scan_bool(CatalogueScan *scan, int column);
+extern int64 billing_scan_fixed(CatalogueScan *scan, int column, int scale, bool *isnull);
+extern char *billing_scan_text(CatalogueScan *scan, int column, MemoryContext context);
+
+/* ---- account.c ---- */
+
+typedef struct AccountTerms
+{
+	TimestampTz terms_from;
+	int64		tariff_id;		/* 0: none, as below */
+	int64		plan_id;
+	int64		parent_id;
+} AccountTerms;
+
+typedef struct Account
+{
+	int64		id;				/* hash key */
+	char	   *name;
+	char	   *currency;
+	bool		is_provider;
+	int			nterms;
+	AccountTerms *terms;		/* latest first */
+} Account;
+
+extern const Account *billing_account(Statement *statement, int64 id);
+extern const AccountTerms *billing_account_terms(const Account *account, TimestampTz at);
+extern int64 billing_plan_tariff(Statement *statement, int64 plan_id);
+extern bool billing_exchange(Statement *statement, const char *base, const char *quote, TimestampTz at, Exchange *exchange);
+
+/* ---- deck.c, deck_load.c ---- */
+
+#define TERM_FIRST_PRICE		(1 << 0)
+#define TERM_CONNECT_FEE		(1 << 1)
+#define TERM_ATTEMPT_FEE		(1 << 2)
+#define TERM_FIRST_INCREMENT	(1 << 3)
+#define TERM_NEXT_INCREMENT		(1 << 4)
+#define TERM_INCREMENT_RULE		(1 << 5)
+#define TERM_GRACE_SECONDS		(1 << 6)
+#define TERM_FREE_SECONDS		(1 << 7)
+#define TERM_MIN_AMOUNT			(1 << 8)
+#define TERM_MAX_AMOUNT			(1 << 9)
+#define TERM_SURCHARGE			(1 << 10)
+#define TERM_DURATION_ROUNDING	(1 << 11)
+#define TERM_ROUNDING_DIGITS	(1 << 12)
+#define TERM_ROUNDING_MODE		(1 << 13)
+
+/* What a rate says otherwise than its tariff; given tells which fields of terms are its own. */
+typedef struct RateOverride
+{
+	uint32		given;
+	ChargeTerms terms;
+} RateOverride;
+
+typedef enum DayType
+{
+	DAY_ANY,
+	DAY_WORK,
+	DAY_FREE
+} DayType;
+
+/* One version of a price for a prefix. */
+typedef struct Rate
+{
+	int64		id;
+	Prefix		prefix;
+	TimestampTz valid_from;
+	int64		price;
+	const RateOverride *override;	/* NULL: nothing */
+	const char *destination;	/* may be NULL */
+	const char *band;			/* NULL: any */
+	uint8		day_type;
+	bool		exact;
+	bool		blocked;
+	bool		withdrawn;
+} Rate;
+
+/* A called number as matching reads it: its first 15 symbols, and whether there were more. */
+typedef struct Number
+{
+	Prefix		symbols;
+	bool		longer;
+} Number;
+
+/* The day type and band of an instant; a tariff without a calendar knows neither. */
+typedef struct DayBand
+{
+	DayType		day_type;
+	const char *band;
+} DayBand;
+
+/* All versions of one prefix: rates[first .. first + count - 1], latest first. */
+typedef struct RateGroup
+{
+	uint32		first;
+	uint32		count;
+} RateGroup;
+
+typedef struct DeckNode
+{
+	uint16		children;		/* bitmap of symbols below which there is more */
+	uint16		matches;		/* bitmap of symbols that complete a prefix */
+	uint32		first_child;
+	uint32		first_match;
+} DeckNode;
+
+#define DECK_NO_GROUP	PG_UINT32_MAX
+
+/* A compiled price list: immutable, in a context of its own. */
+struct Deck
+{
+	dlist_node	node;			/* in Catalogue.decks */
+	MemoryContext context;
+	Size		bytes;
+	struct Tariff *tariff;
+	uint32		nrates;
+	uint32		ngroups;
+	uint32		nexact;			/* groups [0, nexact) are exact, sorted by prefix */
+	uint32		empty_prefix;	/* group of the prefix that matches every number */
+	Rate	   *rates;
+	RateGroup  *groups;
+	DeckNode   *nodes;
+	uint32	   *matches;		/* groups, as the nodes count them */
+};
+
+extern IncrementRule billing_increment_rule(const char *name);
+extern DurationRounding billing_duration_rounding(const char *name);
+extern RoundingMode billing_rounding_mode(const char *name);
+
+extern void billing_deck_build(Deck *deck);
+extern const Rate *billing_deck_find(const Deck *deck, Number number, TimestampTz at, DayBand day);
+extern const Rate *billing_rate_choose(const Rate *rates, int nrates, TimestampTz at, DayBand day);
+extern int	billing_rate_compare(const void *a, const void *b);
+extern void billing_rate_terms(const ChargeTerms *defaults, const Rate *rate, ChargeTerms *terms);
+
+extern Deck *billing_deck_load(Statement *statement, struct Tariff *tariff);
+extern const Rate *billing_rate_probe(Statement *statement, struct Tariff *tariff, Number number, TimestampTz at, DayBand day);
+
+/* ---- tariff.c ---- */
+
+typedef struct TariffTerms
+{
+	TimestampTz terms_from;
+	int64		base_tariff_id;
+	ChargeTerms charge;			/* price and first_price are the rate's */
+} TariffTerms;
+
+typedef struct Tariff
+{
+	int64		id;				/* hash key */
+	char	   *name;
+	char	   *currency;
+	int			nterms;
+	TariffTerms *terms;			/* latest first */
+	Deck	   *deck;			/* NULL: not compiled */
+	uint32		probes;			/* how often its btree was asked instead */
+	bool		too_large;		/* does not fit billing.deck_memory */
+} Tariff;
+
+/* A price that was found: the rate, the tariff that holds it (maybe a base), and what is charged by it. */
+typedef struct Price
+{
+	const Tariff *tariff;
+	const Rate *rate;
+	ChargeTerms terms;
+} Price;
+
+extern Tariff *billing_tariff(Statement *statement, int64 id);
+extern const TariffTerms *billing_tariff_terms(const Tariff *tariff, TimestampTz at);
+extern int64 billing_default_tariff(Statement *statement, TimestampTz at);
+extern bool billing_price(Statement *statement, int64 tariff_id, Number number, TimestampTz at, Price *price);
+
+/* ---- cdr.c ---- */
+
+/* The raw columns, in the order of billing_raw_names. */
+typedef enum RawColumn
+{
+	RAW_ID,
+	RAW_SOURCE,
+	RAW_CALL_ID,
+	RAW_SESSION_ID,
+	RAW_TENANT,
+	RAW_STARTED_AT,
+	RAW_ANSWERED_AT,
+	RAW_ENDED_AT,
+	RAW_DURATION,
+	RAW_BILLSEC,
+	RAW_DID_BILLSEC,
+	RAW_DISPOSITION,
+	RAW_CALLER,
+	RAW_CALLEE,
+	RAW_REDIRECTED_BY,
+	RAW_DID,
+	RAW_AUTH_CODE,
+	RAW_PROVIDER_CODE,
+	RAW_SRC_TRUNK,
+	RAW_DST_TRUNK,
+	RAW_SRC_IP,
+	RAW_DST_IP,
+	RAW_REROUTED,
+	RAW_CUSTOM,
+	RAW_CALLER_NUMBER,
+	RAW_CALLEE_NUMBER
+} RawColumn;
+
+#define RAW_COLUMNS	(RAW_CALLEE_NUMBER + 1)
+
+/* The rated columns, in the order of billing_rated_names. */
+typedef enum RatedColumn
+{
+	RATED_CUSTOMER_ACCOUNT,
+	RATED_CUSTOMER_SERVICE,
+	RATED_CUSTOMER_RATE,
+	RATED_CUSTOMER_BILLSEC,
+	RATED_CUSTOMER_AMOUNT,
+	RATED_CUSTOMER_REASON,
+	RATED_RESELLER_ACCOUNT,
+	RATED_RESELLER_RATE,
+	RATED_RESELLER_BILLSEC,
+	RATED_RESELLER_AMOUNT,
+	RATED_PROVIDER_ACCOUNT,
+	RATED_PROVIDER_SERVICE,
+	RATED_PROVIDER_RATE,
+	RATED_PROVIDER_BILLSEC,
+	RATED_PROVIDER_AMOUNT,
+	RATED_PROVIDER_REASON,
+	RATED_DID_SERVICE,
+	RATED_DID_REASON,
+	RATED_STATUS
+} RatedColumn;
+
+#define RATED_COLUMNS	(RATED_STATUS + 1)
+
+/* Text of a raw column, in place; an empty one counts as not given. */
+typedef struct RawText
+{
+	const char *data;			/* NULL: not given */
+	int			length;
+} RawText;
+
+/* A call as rating reads it. */
+typedef struct Cdr
+{
+	RawText		text[RAW_COLUMNS];	/* of text columns */
+	bool		has_start;
+	TimestampTz started_at;
+	TimestampTz at;				/* the rating instant: answer, else start */
+	bool		answered;
+	bool		rerouted;
+	bool		bad_duration;
+	CallSeconds seconds;
+} Cdr;
+
+extern const char *const billing_raw_names[RAW_COLUMNS];
+extern const char *const billing_rated_names[RATED_COLUMNS];
+
+/* Which attribute of a row type each column is; 0: none. */
+typedef struct CdrMap
+{
+	AttrNumber	raw[RAW_COLUMNS];
+	AttrNumber	rated[RATED_COLUMNS];
+	AttrNumber	rated_at;
+} CdrMap;
+
+struct Rating;
+
+extern void billing_cdr_map(TupleDesc desc, CdrMap *map);
+extern void billing_cdr_read(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr);
+extern void billing_rated_columns(const struct Rating *rating, Datum *values, bool *nulls);
+
+/* ---- directory.c ---- */
+
+typedef enum ServiceSide
+{
+	SIDE_CUSTOMER,
+	SIDE_PROVIDER
+} ServiceSide;
+
+#define SIDES	(SIDE_PROVIDER + 1)
+
+/* In the order in which several services of one account are preferred (design 5.2). */
+typedef enum ServiceKind
+{
+	KIND_AUTH_CODE,
+	KIND_TRUNK,
+	KIND_IP,
+	KIND_EXTENSION,
+	KIND_VIRTUAL_NUMBER,
+	KIND_DID,
+	KIND_ANI,
+	KIND_PATTERN,
+	KIND_SOURCE
+} ServiceKind;
+
+#define SERVICE_KINDS	(KIND_SOURCE + 1)
+
+typedef struct ServiceTerms
+{
+	TimestampTz terms_from;
+	int64		tariff_id;
+	int64		plan_id;
+	int64		provider_id;
+} ServiceTerms;
+
+typedef struct Service
+{
+	struct Service *next;		/* with the same key */
+	int64		id;
+	int64		account_id;		/* 0: a DID in stock */
+	int64		primary_id;
+	ServiceSide side;
+	ServiceKind kind;
+	char	   *identifier;
+	char	   *tenant;
+	TimestampTz active_from;
+	TimestampTz active_until;	/* exclusive */
+	RawColumn	field;			/* of a pattern */
+	struct ServicePattern *pattern;
+	int			nterms;
+	ServiceTerms *terms;		/* latest first */
+} Service;
+
+typedef enum Verdict
+{
+	FOUND_NONE,
+	FOUND_ONE,
+	FOUND_AMBIGUOUS,
+	FOUND_PATTERN_ERROR
+} Verdict;
+
+/* The outcome of a look-up by the rules of one level. */
+typedef struct Found
+{
+	Verdict		verdict;
+	const Service *service;
+} Found;
+
+/* Services that match at one level, before they are decided between. */
+typedef struct Candidates
+{
+	int			count;
+	bool		pattern_error;
+	const Service *service[32];
+} Candidates;
+
+/* what a btree entry can hold of an identifier, with room to spare; longer values match nothing */
+#define MAX_IDENTIFIER	1024
+
+extern void billing_directory_begin_call(Statement *statement);
+extern void billing_candidates(Statement *statement, const Cdr *cdr, ServiceSide side, ServiceKind kind, RawText value, Candidates *candidates);
+extern Found billing_decide(const Candidates *candidates);
+extern bool billing_has_customer_service(Statement *statement);
+extern const Service *billing_service(Statement *statement, int64 id);
+extern const ServiceTerms *billing_service_terms(const Service *service, TimestampTz at);
+extern const char *billing_kind_name(ServiceKind kind);
+
+/* ---- identify.c ---- */
+
+/* Who takes part in a call (design 5.2). */
+typedef struct Parties
+{
+	Found		customer;
+	Found		source_provider;
+	Found		target_provider;
+	const Service *did;			/* known DID of the call */
+	bool		did_ambiguous;
+	bool		onward_hop;		/* dst_trunk, dst_ip or provider_code names one */
+	bool		did_call;		/* ends at a known DID */
+} Parties;
+
+struct Trace;
+
+extern void billing_identify(Statement *statement, const Cdr *cdr, struct Trace *trace, Parties *parties);
+
+/* ---- rating.c ---- */
+
+/* What one party is charged. */
+typedef struct Leg
+{
+	bool		applies;
+	bool		has_billsec;
+	bool		has_amount;
+	int64		account_id;		/* 0: none */
+	int64		rate_id;
+	int32		billsec;
+	Money		amount;
+	const char *reason;			/* NULL: none */
+} Leg;
+
+typedef struct Rating
+{
+	Leg			customer;
+	Leg			reseller;
+	Leg			provider;
+	int64		customer_service_id;
+	int64		provider_service_id;
+	int64		did_service_id;
+	const char *customer_reason;	/* the customer's, else the reseller's */
+	const char *provider_reason;
+	const char *did_reason;
+	bool		customer_expected;
+	bool		provider_expected;
+	bool		invalid;
+	const char *status;
+} Rating;
+
+extern void billing_rate(Statement *statement, const Cdr *cdr, struct Trace *trace, Rating *rating);
+extern const char *billing_status(const Rating *rating);
+
+/* ---- functions.c ---- */
+
+extern void billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr);
+
+/* ---- explain.c ---- */
+
+typedef struct Trace Trace;
+
+extern void billing_trace(Trace *trace, const char *leg, const char *topic, const char *format,...) pg_attribute_printf(4, 5);
+extern char *billing_decimal_text(Money value, int scale);
+extern char *billing_money_text(Money money);
+extern char *billing_prefix_text(Prefix prefix);
+
+/* Formatting costs nothing where nobody asks. */
+#define TRACE(trace, ...) \
+	do { \
+		if (unlikely((trace) != NULL)) \
+			billing_trace(trace, __VA_ARGS__); \
+	} while (0)
+
+#endif							/* BILLING_H */

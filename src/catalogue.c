@@ -1,0 +1,490 @@
+/*
+ * catalogue.c
+ *	  What a statement knows of the catalogue: its snapshot, its generation, and how the tables are read.
+ *
+ * "Coherence" in src/README explains the whole; here is what the code relies on:
+ *
+ * - Every change of a catalogue table invalidates the relcache entry of billing.catalogue_signal, in the
+ *   changing backend at its next command and in the others after the commit.  Our callback only raises
+ *   catalogue_generation.
+ * - A statement first accepts invalidations, then notes the generation, then takes its snapshot.  So whatever
+ *   it loads is at least as new as the generation it is marked with, and may be kept for later statements
+ *   until the generation moves.
+ * - What is loaded under a snapshot that may be older than that (REPEATABLE READ, SERIALIZABLE, parallel
+ *   query) is kept for that transaction, or for that statement only.
+ */
+#include "billing.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation_d.h"
+#include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
+#include "storage/bufmgr.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+typedef struct TableNames
+{
+	const char *table;
+	const char *index;
+	const char *columns[CATALOGUE_COLUMNS];
+} TableNames;
+
+/* The column numbers of billing_scan_... and billing_key_... are positions in these lists. */
+static const TableNames table_names[CATALOGUE_TABLES] = {
+	[CATALOGUE_EXCHANGE_RATE] = {"exchange_rate", "exchange_rate_pkey",
+	{"base", "quote", "valid_from", "rate"}},
+	[CATALOGUE_TARIFF] = {"tariff", "tariff_pkey",
+	{"id", "terms_from", "is_default_customer", "base_tariff_id", "connect_fee", "attempt_fee", "first_increment",
+		"next_increment", "increment_rule", "grace_seconds", "free_seconds", "min_amount", "max_amount",
+		"surcharge_percent", "duration_rounding", "rounding_digits", "rounding_mode", "name", "currency"}},
+	[CATALOGUE_TARIFF_TERMS] = {"tariff_terms", "tariff_terms_pkey",
+	{"tariff_id", "terms_from", "is_default_customer", "base_tariff_id", "connect_fee", "attempt_fee", "first_increment",
+		"next_increment", "increment_rule", "grace_seconds", "free_seconds", "min_amount", "max_amount",
+		"surcharge_percent", "duration_rounding", "rounding_digits", "rounding_mode"}},
+	[CATALOGUE_RATE] = {"rate", "rate_key",
+	{"id", "tariff_id", "prefix", "exact", "day_type", "band", "valid_from", "destination", "price", "first_price",
+		"connect_fee", "attempt_fee", "first_increment", "next_increment", "increment_rule", "grace_seconds",
+		"free_seconds", "min_amount", "max_amount", "surcharge_percent", "duration_rounding", "rounding_digits",
+		"rounding_mode", "blocked", "withdrawn"}},
+	[CATALOGUE_RATE_STEP] = {"rate_step", "rate_step_pkey",
+	{"rate_id", "from_second", "price", "increment"}},
+	[CATALOGUE_PLAN] = {"plan", "plan_pkey",
+	{"id", "tariff_id"}},
+	[CATALOGUE_ACCOUNT] = {"account", "account_pkey",
+	{"id", "terms_from", "tariff_id", "plan_id", "parent_id", "name", "currency", "is_provider"}},
+	[CATALOGUE_ACCOUNT_TERMS] = {"account_terms", "account_terms_pkey",
+	{"account_id", "terms_from", "tariff_id", "plan_id", "parent_id"}},
+	[CATALOGUE_SERVICE] = {"service", "service_key",
+	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "account_id", "side", "kind", "identifier", "field",
+		"tenant", "primary_id", "active"}},
+	[CATALOGUE_SERVICE_BY_ID] = {"service", "service_pkey",
+	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "account_id", "side", "kind", "identifier", "field",
+		"tenant", "primary_id", "active"}},
+	[CATALOGUE_SERVICE_TERMS] = {"service_terms", "service_terms_pkey",
+	{"service_id", "terms_from", "tariff_id", "plan_id", "provider_id"}},
+};
+
+static uint64 catalogue_generation = 1;
+static Oid	signal_relation = InvalidOid;
+static Oid	watched[CATALOGUE_TABLES];
+static Catalogue *current_catalogue = NULL;
+static dlist_head statements = DLIST_STATIC_INIT(statements);
+
+/* ---- invalidation ---- */
+
+static void
+relcache_callback(Datum arg, Oid relation)
+{
+	if (relation != InvalidOid && relation != signal_relation)
+	{
+		int			i = 0;
+
+		while (i < CATALOGUE_TABLES && watched[i] != relation)
+			i++;
+		if (i == CATALOGUE_TABLES)
+			return;
+	}
+	catalogue_generation++;
+}
+
+static void
+release_snapshot(Statement *statement)
+{
+	if (statement->snapshot == NULL)
+		return;
+	UnregisterSnapshotFromOwner(statement->snapshot, TopTransactionResourceOwner);
+	statement->snapshot = NULL;
+}
+
+/* The snapshots belong to the transaction's resource owner, which is about to go. */
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &statements)
+		release_snapshot(dlist_container(Statement, node, iter.cur));
+}
+
+void
+billing_catalogue_init(void)
+{
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	RegisterXactCallback(xact_callback, NULL);
+}
+
+/* ---- names ---- */
+
+/* The oid of a relation of the ledger, or InvalidOid. */
+Oid
+billing_ledger_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid(BILLING_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+void
+billing_ledger_missing(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the billing ledger does not exist in this database"),
+			 errdetail("The extension brings the code; tables, triggers and views are made by a function."),
+			 errhint("Run: SELECT billing.create_ledger();")));
+}
+
+/* From here on the callback knows which relations concern us. */
+static void
+watch_relations(void)
+{
+	signal_relation = billing_ledger_relation("catalogue_signal");
+	if (!OidIsValid(signal_relation))
+		billing_ledger_missing();
+	for (int i = 0; i < CATALOGUE_TABLES; i++)
+	{
+		watched[i] = billing_ledger_relation(table_names[i].table);
+		if (!OidIsValid(watched[i]))
+			billing_ledger_missing();
+	}
+}
+
+static void
+map_table(CatalogueTable table, TableMap *map)
+{
+	const TableNames *names = &table_names[table];
+
+	map->relation = watched[table];
+	map->index = billing_ledger_relation(names->index);
+	for (int i = 0; i < CATALOGUE_COLUMNS && names->columns[i]; i++)
+	{
+		map->attribute[i] = get_attnum(map->relation, names->columns[i]);
+		if (map->attribute[i] == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table \"%s.%s\" does not exist", names->columns[i], BILLING_SCHEMA, names->table),
+					 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
+	}
+}
+
+/* ---- catalogues ---- */
+
+static Catalogue *
+create_catalogue(uint64 generation, uint32 transaction)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "billing catalogue", ALLOCSET_DEFAULT_SIZES);
+	Catalogue  *catalogue = MemoryContextAllocZero(context, sizeof(Catalogue));
+
+	catalogue->context = context;
+	catalogue->generation = generation;
+	catalogue->transaction = transaction;
+	dlist_init(&catalogue->decks);
+	PG_TRY();
+	{
+		for (int i = 0; i < CATALOGUE_TABLES; i++)
+			map_table(i, &catalogue->table[i]);
+	}
+	PG_CATCH();
+	{
+		MemoryContextDelete(context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return catalogue;
+}
+
+static void
+unpin_catalogue(Catalogue *catalogue)
+{
+	if (catalogue && --catalogue->pins == 0 && catalogue != current_catalogue)
+		MemoryContextDelete(catalogue->context);
+}
+
+/* The catalogue that may be shared with other statements; private ones pass keep = false. */
+static Catalogue *
+pin_catalogue(uint64 generation, uint32 transaction, bool keep)
+{
+	Catalogue  *catalogue = current_catalogue;
+
+	if (!keep || catalogue == NULL || catalogue->generation != generation || catalogue->transaction != transaction)
+	{
+		catalogue = create_catalogue(generation, transaction);
+		if (keep)
+		{
+			Catalogue  *former = current_catalogue;
+
+			current_catalogue = catalogue;
+			if (former && former->pins == 0)
+				MemoryContextDelete(former->context);
+		}
+	}
+	catalogue->pins++;
+	return catalogue;
+}
+
+/* ---- statements ---- */
+
+/* Tells the active snapshot from that of another query which happens to run in the same memory. */
+static uint32
+snapshot_identity(Snapshot snapshot)
+{
+	return snapshot->xcnt == 0 ? 0 :
+		hash_bytes((const unsigned char *) snapshot->xip, snapshot->xcnt * sizeof(TransactionId));
+}
+
+static void
+statement_reset(void *arg)
+{
+	Statement  *statement = arg;
+
+	dlist_delete(&statement->node);
+	release_snapshot(statement);
+	unpin_catalogue(statement->catalogue);
+}
+
+static void
+statement_begin(Statement *statement)
+{
+	Snapshot	active = GetActiveSnapshot();
+	Snapshot	snapshot;
+	uint32		transaction = IsolationUsesXactSnapshot() ? compat_local_transaction() : 0;
+	uint64		generation;
+
+	release_snapshot(statement);
+	unpin_catalogue(statement->catalogue);
+	statement->catalogue = NULL;
+
+	/* Names first: a change that is signalled before we know whom to watch would be missed. */
+	do
+	{
+		generation = catalogue_generation;
+		if (current_catalogue == NULL || current_catalogue->generation != generation)
+			watch_relations();
+		AcceptInvalidationMessages();
+	} while (generation != catalogue_generation);
+
+	statement->catalogue = pin_catalogue(generation, transaction, !IsInParallelMode());
+
+	if (IsInParallelMode())
+		snapshot = active;		/* no other can be taken; it may be older than the generation */
+	else if (IsolationUsesXactSnapshot())
+		snapshot = GetTransactionSnapshot();
+	else
+		snapshot = GetLatestSnapshot();
+	statement->snapshot = RegisterSnapshotOnOwner(snapshot, TopTransactionResourceOwner);
+
+	statement->identity = snapshot_identity(active);
+	statement->identity_xmin = active->xmin;
+	statement->identity_xmax = active->xmax;
+	statement->identity_curcid = active->curcid;
+}
+
+static bool
+statement_continues(const Statement *statement)
+{
+	Snapshot	active = GetActiveSnapshot();
+
+	return statement->snapshot != NULL &&
+		statement->identity_xmin == active->xmin &&
+		statement->identity_xmax == active->xmax &&
+		statement->identity_curcid == active->curcid &&
+		statement->identity == snapshot_identity(active);
+}
+
+/*
+ * The statement that runs in this query context, begun if need be.  query_context is flinfo->fn_mcxt: the same
+ * for all partitions and calls of one executor query.  PL/pgSQL evaluates simple expressions in a context that
+ * outlives the statement, therefore the active snapshot is compared too.
+ */
+Statement *
+billing_statement(MemoryContext query_context)
+{
+	Statement  *statement = NULL;
+	dlist_iter	iter;
+
+	if (!ActiveSnapshotSet())
+		elog(ERROR, "calls cannot be rated without an active snapshot");
+
+	dlist_foreach(iter, &statements)
+	{
+		Statement  *candidate = dlist_container(Statement, node, iter.cur);
+
+		if (candidate->context == query_context)
+		{
+			if (statement_continues(candidate))
+				return candidate;
+			statement = candidate;
+			break;
+		}
+	}
+
+	if (statement == NULL)
+	{
+		statement = MemoryContextAllocZero(query_context, sizeof(Statement));
+		statement->context = query_context;
+		statement->callback.func = statement_reset;
+		statement->callback.arg = statement;
+		dlist_push_head(&statements, &statement->node);
+		MemoryContextRegisterResetCallback(query_context, &statement->callback);
+	}
+	statement_begin(statement);
+	return statement;
+}
+
+/* ---- reading the tables ---- */
+
+/* A hash table of the catalogue, made when it is first needed. */
+HTAB *
+billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize)
+{
+	if (*slot == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = keysize,
+			.entrysize = entrysize,
+			.hcxt = statement->catalogue->context
+		};
+
+		*slot = hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	return *slot;
+}
+
+/* About how many rows a table has, from its size alone: statistics may be missing. */
+uint64
+billing_estimated_rows(Statement *statement, CatalogueTable table)
+{
+	const uint64 rows_per_page = 64;
+	Relation	relation = table_open(statement->catalogue->table[table].relation, AccessShareLock);
+	uint64		rows = RelationGetNumberOfBlocks(relation) * rows_per_page;
+
+	table_close(relation, AccessShareLock);
+	return rows;
+}
+
+static AttrNumber
+attribute_of(Statement *statement, CatalogueTable table, int column)
+{
+	return statement->catalogue->table[table].attribute[column];
+}
+
+void
+billing_key_int8(Statement *statement, CatalogueTable table, int column, int64 value, ScanKey key)
+{
+	ScanKeyInit(key, attribute_of(statement, table, column), BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(value));
+}
+
+/* The value is copied into the current context, where it must stay until the scan has ended. */
+void
+billing_key_text(Statement *statement, CatalogueTable table, int column, const char *value, Size length, ScanKey key)
+{
+	ScanKeyEntryInitialize(key, 0, attribute_of(statement, table, column), BTEqualStrategyNumber, InvalidOid,
+						   DEFAULT_COLLATION_OID, F_TEXTEQ, PointerGetDatum(cstring_to_text_with_len(value, (int) length)));
+}
+
+void
+billing_key_datum(Statement *statement, CatalogueTable table, int column, Datum value, FmgrInfo *equal, ScanKey key)
+{
+	ScanKeyEntryInitializeWithInfo(key, 0, attribute_of(statement, table, column), BTEqualStrategyNumber, InvalidOid,
+								   InvalidOid, equal, value);
+}
+
+/* By the table's index where the keys are its first columns; without keys, or without the index, by the heap. */
+void
+billing_scan_begin(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan)
+{
+	const TableMap *map = &statement->catalogue->table[table];
+
+	scan->map = map;
+	scan->relation = table_open(map->relation, AccessShareLock);
+	scan->scan = systable_beginscan(scan->relation, map->index, nkeys > 0 && OidIsValid(map->index),
+									statement->snapshot, nkeys, keys);
+	scan->tuple = NULL;
+}
+
+bool
+billing_scan_next(CatalogueScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	scan->tuple = systable_getnext(scan->scan);
+	return HeapTupleIsValid(scan->tuple);
+}
+
+void
+billing_scan_end(CatalogueScan *scan)
+{
+	systable_endscan(scan->scan);
+	table_close(scan->relation, AccessShareLock);
+}
+
+Datum
+billing_scan_datum(CatalogueScan *scan, int column, bool *isnull)
+{
+	return heap_getattr(scan->tuple, scan->map->attribute[column], RelationGetDescr(scan->relation), isnull);
+}
+
+int64
+billing_scan_int64(CatalogueScan *scan, int column, int64 if_null)
+{
+	bool		isnull;
+	Datum		value = billing_scan_datum(scan, column, &isnull);
+
+	return isnull ? if_null : DatumGetInt64(value);
+}
+
+/* integer and smallint columns alike */
+int32
+billing_scan_int32(CatalogueScan *scan, int column, int32 if_null)
+{
+	AttrNumber	attribute = scan->map->attribute[column];
+	bool		isnull;
+	Datum		value = billing_scan_datum(scan, column, &isnull);
+
+	if (isnull)
+		return if_null;
+	return TupleDescAttr(RelationGetDescr(scan->relation), attribute - 1)->atttypid == INT2OID ?
+		DatumGetInt16(value) : DatumGetInt32(value);
+}
+
+bool
+billing_scan_bool(CatalogueScan *scan, int column)
+{
+	bool		isnull;
+	Datum		value = billing_scan_datum(scan, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/* A numeric column times 10^scale; 0 when null. */
+int64
+billing_scan_fixed(CatalogueScan *scan, int column, int scale, bool *isnull)
+{
+	Datum		value = billing_scan_datum(scan, column, isnull);
+
+	return *isnull ? 0 : billing_fixed_from_numeric(DatumGetNumeric(value), scale);
+}
+
+/* A text column, copied into the context; NULL when null. */
+char *
+billing_scan_text(CatalogueScan *scan, int column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = billing_scan_datum(scan, column, &isnull);
+	char	   *string;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	string = TextDatumGetCString(value);
+	copy = MemoryContextStrdup(context, string);
+	pfree(string);
+	return copy;
+}

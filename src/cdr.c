@@ -1,0 +1,434 @@
+/*
+ * cdr.c
+ *	  The row: its columns by name, what rating reads of it, what the trigger writes into it (design 4).
+ */
+#include "billing.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
+#include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+const char *const billing_raw_names[RAW_COLUMNS] = {
+	"id", "source", "call_id", "session_id", "tenant", "started_at", "answered_at", "ended_at", "duration", "billsec",
+	"did_billsec", "disposition", "caller", "callee", "redirected_by", "did", "auth_code", "provider_code", "src_trunk",
+	"dst_trunk", "src_ip", "dst_ip", "rerouted", "custom", "caller_number", "callee_number"
+};
+
+const char *const billing_rated_names[RATED_COLUMNS] = {
+	"customer_account_id", "customer_service_id", "customer_rate_id", "customer_billsec", "customer_amount", "customer_reason",
+	"reseller_account_id", "reseller_rate_id", "reseller_billsec", "reseller_amount",
+	"provider_account_id", "provider_service_id", "provider_rate_id", "provider_billsec", "provider_amount", "provider_reason",
+	"did_service_id", "did_reason", "status"
+};
+
+static const Oid raw_types[RAW_COLUMNS] = {
+	[RAW_ID] = INT8OID, [RAW_STARTED_AT] = TIMESTAMPTZOID, [RAW_ANSWERED_AT] = TIMESTAMPTZOID, [RAW_ENDED_AT] = TIMESTAMPTZOID,
+	[RAW_DURATION] = NUMERICOID, [RAW_BILLSEC] = NUMERICOID, [RAW_DID_BILLSEC] = NUMERICOID,
+	[RAW_REROUTED] = BOOLOID, [RAW_CUSTOM] = JSONBOID	/* the others are text */
+};
+
+static inline Oid
+raw_type(RawColumn column)
+{
+	return OidIsValid(raw_types[column]) ? raw_types[column] : TEXTOID;
+}
+
+/* ---- columns by name ---- */
+
+static AttrNumber
+find_attribute(TupleDesc desc, const char *name, Oid type)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), name) != 0)
+			continue;
+		if (OidIsValid(type) && attribute->atttypid != type)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of a CDR has type %s", name, format_type_be(attribute->atttypid)),
+					 errdetail("It must have type %s, as in billing.cdr.", format_type_be(type)),
+					 errhint("Use a row of billing.cdr, or jsonb_populate_record(NULL::billing.cdr, ...).")));
+		return attribute->attnum;
+	}
+	return InvalidAttrNumber;
+}
+
+/* Columns stand in any order, and partitions number them otherwise than their root: they are found by name. */
+void
+billing_cdr_map(TupleDesc desc, CdrMap *map)
+{
+	for (int i = 0; i < RAW_COLUMNS; i++)
+		map->raw[i] = find_attribute(desc, billing_raw_names[i], raw_type(i));
+	for (int i = 0; i < RATED_COLUMNS; i++)
+		map->rated[i] = find_attribute(desc, billing_rated_names[i], InvalidOid);
+	map->rated_at = find_attribute(desc, "rated_at", TIMESTAMPTZOID);
+}
+
+/* ---- reading ---- */
+
+static Datum
+raw_datum(const CdrMap *map, RawColumn column, const Datum *values, const bool *nulls, bool *isnull)
+{
+	AttrNumber	attribute = map->raw[column];
+
+	*isnull = attribute == InvalidAttrNumber || nulls[attribute - 1];
+	return *isnull ? (Datum) 0 : values[attribute - 1];
+}
+
+static RawText
+raw_text(const CdrMap *map, RawColumn column, const Datum *values, const bool *nulls)
+{
+	bool		isnull;
+	Datum		value = raw_datum(map, column, values, nulls, &isnull);
+	RawText		result = {NULL, 0};
+	text	   *packed;
+
+	if (isnull)
+		return result;
+	packed = DatumGetTextPP(value);
+	if (VARSIZE_ANY_EXHDR(packed) > 0)
+	{
+		result.data = VARDATA_ANY(packed);
+		result.length = VARSIZE_ANY_EXHDR(packed);
+	}
+	return result;
+}
+
+/* An instant; false when it is null.  Infinity is an instant that cannot be used. */
+static bool
+raw_instant(const CdrMap *map, RawColumn column, const Datum *values, const bool *nulls, TimestampTz *instant)
+{
+	bool		isnull;
+	Datum		value = raw_datum(map, column, values, nulls, &isnull);
+
+	*instant = isnull ? 0 : DatumGetTimestampTz(value);
+	return !isnull;
+}
+
+/* billsec, else from answer to end, else 0; what is negative or no number cannot be billed. */
+static void
+read_seconds(const CdrMap *map, const Datum *values, const bool *nulls, bool has_answer, TimestampTz answered_at, Cdr *cdr)
+{
+	bool		isnull;
+	Datum		billsec = raw_datum(map, RAW_BILLSEC, values, nulls, &isnull);
+	TimestampTz ended_at;
+
+	cdr->seconds = (CallSeconds) {0};
+	if (!isnull)
+		cdr->bad_duration = !billing_seconds_from_numeric(DatumGetNumeric(billsec), &cdr->seconds);
+	else if (has_answer && raw_instant(map, RAW_ENDED_AT, values, nulls, &ended_at))
+		cdr->bad_duration = !billing_seconds_between(answered_at, ended_at, &cdr->seconds);
+}
+
+/* A row is answered when it has an answer, or time to bill, or says so. */
+static bool
+is_answered(const Cdr *cdr, bool has_answer)
+{
+	RawText		disposition = cdr->text[RAW_DISPOSITION];
+
+	return has_answer || cdr->seconds.micros > 0 || cdr->seconds.more ||
+		(disposition.length == 8 && pg_strncasecmp(disposition.data, "ANSWERED", 8) == 0);
+}
+
+void
+billing_cdr_read(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr)
+{
+	TimestampTz answered_at;
+	bool		has_answer = raw_instant(map, RAW_ANSWERED_AT, values, nulls, &answered_at);
+	bool		isnull;
+
+	memset(cdr, 0, sizeof(Cdr));
+	for (int i = 0; i < RAW_COLUMNS; i++)
+		if (raw_type(i) == TEXTOID)
+			cdr->text[i] = raw_text(map, i, values, nulls);
+	if (cdr->text[RAW_CALLER_NUMBER].data == NULL)
+		cdr->text[RAW_CALLER_NUMBER] = cdr->text[RAW_CALLER];
+	if (cdr->text[RAW_CALLEE_NUMBER].data == NULL)
+		cdr->text[RAW_CALLEE_NUMBER] = cdr->text[RAW_CALLEE];
+
+	cdr->has_start = raw_instant(map, RAW_STARTED_AT, values, nulls, &cdr->started_at) && !TIMESTAMP_NOT_FINITE(cdr->started_at);
+	cdr->rerouted = DatumGetBool(raw_datum(map, RAW_REROUTED, values, nulls, &isnull));
+	read_seconds(map, values, nulls, has_answer, answered_at, cdr);
+	if (has_answer && TIMESTAMP_NOT_FINITE(answered_at))
+		cdr->bad_duration = true;
+	cdr->at = has_answer && !TIMESTAMP_NOT_FINITE(answered_at) ? answered_at : cdr->started_at;
+	cdr->answered = is_answered(cdr, has_answer);
+}
+
+/* ---- writing ---- */
+
+static void
+set_int64(Datum *values, bool *nulls, RatedColumn column, int64 value)
+{
+	nulls[column] = value == 0;
+	values[column] = Int64GetDatum(value);
+}
+
+static void
+set_text(Datum *values, bool *nulls, RatedColumn column, const char *value)
+{
+	nulls[column] = value == NULL;
+	values[column] = value ? CStringGetTextDatum(value) : (Datum) 0;
+}
+
+/* billsec and amount of a leg stand side by side */
+static void
+set_charge(Datum *values, bool *nulls, RatedColumn billsec, const Leg *leg)
+{
+	nulls[billsec] = !leg->has_billsec;
+	values[billsec] = Int32GetDatum(leg->billsec);
+	nulls[billsec + 1] = !leg->has_amount;
+	values[billsec + 1] = leg->has_amount ? NumericGetDatum(billing_numeric_from_money(leg->amount)) : (Datum) 0;
+}
+
+/* The rated columns, in the order of billing_rated_names. */
+void
+billing_rated_columns(const Rating *rating, Datum *values, bool *nulls)
+{
+	set_int64(values, nulls, RATED_CUSTOMER_ACCOUNT, rating->customer.account_id);
+	set_int64(values, nulls, RATED_CUSTOMER_SERVICE, rating->customer_service_id);
+	set_int64(values, nulls, RATED_CUSTOMER_RATE, rating->customer.rate_id);
+	set_charge(values, nulls, RATED_CUSTOMER_BILLSEC, &rating->customer);
+	set_text(values, nulls, RATED_CUSTOMER_REASON, rating->customer_reason);
+	set_int64(values, nulls, RATED_RESELLER_ACCOUNT, rating->reseller.account_id);
+	set_int64(values, nulls, RATED_RESELLER_RATE, rating->reseller.rate_id);
+	set_charge(values, nulls, RATED_RESELLER_BILLSEC, &rating->reseller);
+	set_int64(values, nulls, RATED_PROVIDER_ACCOUNT, rating->provider.account_id);
+	set_int64(values, nulls, RATED_PROVIDER_SERVICE, rating->provider_service_id);
+	set_int64(values, nulls, RATED_PROVIDER_RATE, rating->provider.rate_id);
+	set_charge(values, nulls, RATED_PROVIDER_BILLSEC, &rating->provider);
+	set_text(values, nulls, RATED_PROVIDER_REASON, rating->provider_reason);
+	set_int64(values, nulls, RATED_DID_SERVICE, rating->did_service_id);
+	set_text(values, nulls, RATED_DID_REASON, rating->did_reason);
+	set_text(values, nulls, RATED_STATUS, rating->status);
+}
+
+/* ---- the trigger ---- */
+
+/* The row that is being stored. */
+typedef struct Row
+{
+	const CdrMap *map;
+	Datum	   *values;
+	bool	   *nulls;
+	bool		changed;
+} Row;
+
+/* What an UPDATE changed of the raw columns. */
+typedef enum Change
+{
+	CHANGE_NONE,
+	CHANGE_PROVIDER_SIDE,		/* only what names the provider: the other legs stay as they are (P3) */
+	CHANGE_ANY
+} Change;
+
+static void
+put(Row *row, AttrNumber attribute, Datum value)
+{
+	if (attribute == InvalidAttrNumber)
+		return;
+	row->values[attribute - 1] = value;
+	row->nulls[attribute - 1] = false;
+	row->changed = true;
+}
+
+static bool
+is_null(const Row *row, AttrNumber attribute)
+{
+	return attribute == InvalidAttrNumber || row->nulls[attribute - 1];
+}
+
+static bool
+differs(Row *row, TupleTableSlot *former, RawColumn column)
+{
+	AttrNumber	attribute = row->map->raw[column];
+	Form_pg_attribute type;
+
+	if (attribute == InvalidAttrNumber)
+		return false;
+	if (row->nulls[attribute - 1] || former->tts_isnull[attribute - 1])
+		return row->nulls[attribute - 1] != former->tts_isnull[attribute - 1];
+	type = TupleDescAttr(former->tts_tupleDescriptor, attribute - 1);
+	return !datum_image_eq(row->values[attribute - 1], former->tts_values[attribute - 1], type->attbyval, type->attlen);
+}
+
+static Change
+find_change(Row *row, TupleTableSlot *former)
+{
+	Change		change = CHANGE_NONE;
+
+	slot_getallattrs(former);
+	for (int i = 0; i < RAW_COLUMNS; i++)
+	{
+		if (i == RAW_ID || !differs(row, former, i))
+			continue;
+		if (i != RAW_PROVIDER_CODE && i != RAW_DST_TRUNK && i != RAW_DST_IP)
+			return CHANGE_ANY;
+		change = CHANGE_PROVIDER_SIDE;
+	}
+	return change;
+}
+
+/* A number that was filled from the raw text follows it. */
+static void
+renew_number(Row *row, TupleTableSlot *former, RawColumn raw, RawColumn number)
+{
+	if (differs(row, former, raw) && !differs(row, former, number) && row->map->raw[number] != InvalidAttrNumber)
+		row->nulls[row->map->raw[number] - 1] = true;
+}
+
+static void
+fill_number(Row *row, RawColumn raw, RawColumn number)
+{
+	AttrNumber	from = row->map->raw[raw];
+
+	if (is_null(row, row->map->raw[number]) && !is_null(row, from))
+		put(row, row->map->raw[number], row->values[from - 1]);
+}
+
+/* What must not be null and came so, for instance from another node (design 9). */
+static void
+fill_raw_columns(Row *row)
+{
+	if (is_null(row, row->map->raw[RAW_ID]))
+	{
+		Oid			sequence = billing_ledger_relation("cdr_id_seq");
+
+		if (!OidIsValid(sequence))
+			billing_ledger_missing();
+		put(row, row->map->raw[RAW_ID], Int64GetDatum(nextval_internal(sequence, false)));
+	}
+	if (is_null(row, row->map->raw[RAW_SOURCE]))
+		put(row, row->map->raw[RAW_SOURCE], PointerGetDatum(cstring_to_text_with_len("", 0)));
+	if (is_null(row, row->map->raw[RAW_STARTED_AT]))
+		put(row, row->map->raw[RAW_STARTED_AT], TimestampTzGetDatum(DT_NOBEGIN));
+	fill_number(row, RAW_CALLER, RAW_CALLER_NUMBER);
+	fill_number(row, RAW_CALLEE, RAW_CALLEE_NUMBER);
+}
+
+static bool
+is_provider_column(RatedColumn column)
+{
+	return (column >= RATED_PROVIDER_ACCOUNT && column <= RATED_PROVIDER_REASON) || column == RATED_STATUS;
+}
+
+/* The status of a row whose other legs stay as they are stored. */
+static void
+keep_other_legs(const Row *row, Rating *rating)
+{
+	const AttrNumber *rated = row->map->rated;
+
+	rating->customer_expected |= !is_null(row, rated[RATED_CUSTOMER_ACCOUNT]);
+	rating->customer.has_amount = !is_null(row, rated[RATED_CUSTOMER_AMOUNT]);
+	rating->reseller.applies = !is_null(row, rated[RATED_RESELLER_ACCOUNT]);
+	rating->reseller.has_amount = !is_null(row, rated[RATED_RESELLER_AMOUNT]);
+	rating->status = billing_status(rating);
+}
+
+static void
+rate_row(Row *row, Statement *statement, bool provider_only)
+{
+	Cdr			cdr;
+	Rating		rating;
+	Datum		values[RATED_COLUMNS];
+	bool		nulls[RATED_COLUMNS];
+
+	billing_cdr_read(row->map, row->values, row->nulls, &cdr);
+	billing_rate(statement, &cdr, NULL, &rating);
+	if (provider_only)
+		keep_other_legs(row, &rating);
+	billing_rated_columns(&rating, values, nulls);
+	for (int i = 0; i < RATED_COLUMNS; i++)
+	{
+		AttrNumber	attribute = row->map->rated[i];
+
+		if (attribute == InvalidAttrNumber || (provider_only && !is_provider_column(i)))
+			continue;
+		row->values[attribute - 1] = values[i];
+		row->nulls[attribute - 1] = nulls[i];
+	}
+	put(row, row->map->rated_at, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+}
+
+static const CdrMap *
+trigger_map(FunctionCallInfo fcinfo, Relation relation)
+{
+	CdrMap	   *map = fcinfo->flinfo->fn_extra;
+
+	if (map == NULL)
+	{
+		map = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(CdrMap));
+		billing_cdr_map(RelationGetDescr(relation), map);
+		fcinfo->flinfo->fn_extra = map;
+	}
+	return map;
+}
+
+static void
+check_trigger(FunctionCallInfo fcinfo)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(data->tg_event) || !TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		TRIGGER_FIRED_BY_DELETE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("billing.rate_cdr() rates rows that are being stored"),
+				 errdetail("It must be called as a BEFORE INSERT OR UPDATE trigger for each row.")));
+}
+
+/*
+ * billing.rate_cdr(): the trigger zz_rate.  A row with rated_at is stored as it arrives; an UPDATE rates again
+ * when a raw column changed or rated_at was set to null (design 2).
+ */
+PG_FUNCTION_INFO_V1(billing_rate_cdr);
+Datum
+billing_rate_cdr(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	bool		update;
+	int			natts;
+	TupleTableSlot *slot;
+	Row			row;
+	Change		change = CHANGE_ANY;
+
+	check_trigger(fcinfo);
+	update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
+	slot = update ? data->tg_newslot : data->tg_trigslot;
+	slot_getallattrs(slot);
+	natts = slot->tts_tupleDescriptor->natts;
+	row.map = trigger_map(fcinfo, data->tg_relation);
+	row.values = memcpy(palloc(natts * sizeof(Datum)), slot->tts_values, natts * sizeof(Datum));
+	row.nulls = memcpy(palloc(natts * sizeof(bool)), slot->tts_isnull, natts * sizeof(bool));
+	row.changed = false;
+
+	if (update)
+	{
+		change = find_change(&row, data->tg_trigslot);
+		if (change == CHANGE_ANY)
+		{
+			renew_number(&row, data->tg_trigslot, RAW_CALLER, RAW_CALLER_NUMBER);
+			renew_number(&row, data->tg_trigslot, RAW_CALLEE, RAW_CALLEE_NUMBER);
+		}
+		if (is_null(&row, row.map->rated_at))
+			change = CHANGE_ANY;
+	}
+	else if (!is_null(&row, row.map->rated_at))
+		change = CHANGE_NONE;
+
+	fill_raw_columns(&row);
+	if (change != CHANGE_NONE)
+		rate_row(&row, billing_statement(fcinfo->flinfo->fn_mcxt), change == CHANGE_PROVIDER_SIDE);
+	if (!row.changed)
+		PG_RETURN_POINTER(update ? data->tg_newtuple : data->tg_trigtuple);
+	PG_RETURN_POINTER(heap_form_tuple(slot->tts_tupleDescriptor, row.values, row.nulls));
+}

@@ -1,0 +1,271 @@
+/*
+ * charge.c
+ *	  How much a call costs: seconds to billed seconds to money (design 5.5).
+ */
+#include "charge.h"
+
+typedef unsigned __int128 Magnitude;
+
+#define MAGNITUDE_HALF		64
+#define AMOUNT_LIMIT		((Money) INT64_C(1000000000000) * 100000000)	/* 1e12 */
+
+static inline int64_t
+ceil_div(int64_t dividend, int64_t divisor)
+{
+	return (dividend + divisor - 1) / divisor;
+}
+
+/*
+ * Microseconds after duration_rounding; a positive time never becomes 0 (reading 20).  With "none" what was
+ * cut off below a microsecond counts as one, which no whole-second threshold can tell from the truth.
+ */
+int64_t
+billing_duration_round(CallSeconds seconds, DurationRounding rounding)
+{
+	int64_t		whole;
+
+	if (seconds.micros == 0 && !seconds.more)
+		return 0;
+
+	switch (rounding)
+	{
+		case DURATION_NONE:
+			return seconds.micros + (seconds.more ? 1 : 0);
+		case DURATION_HALF_UP:
+			whole = (seconds.micros + MICROS_PER_SECOND / 2) / MICROS_PER_SECOND;
+			break;
+		case DURATION_UP:
+		default:
+			whole = ceil_div(seconds.micros + (seconds.more ? 1 : 0), MICROS_PER_SECOND);
+			break;
+	}
+	return (whole > 0 ? whole : 1) * MICROS_PER_SECOND;
+}
+
+/* MOR's rule: the longer of duration and first increment, up to a multiple of the next one (K17). */
+static void
+lay_out_aligned(const ChargeTerms *terms, Charge *charge)
+{
+	int64_t		first = terms->first_increment;
+	int64_t		next = terms->next_increment;
+	int64_t		least = first * MICROS_PER_SECOND;
+	int64_t		longer = charge->micros > least ? charge->micros : least;
+
+	charge->billed = ceil_div(longer, next * MICROS_PER_SECOND) * next;
+	charge->time_money = (Money) terms->first_price * first + (Money) terms->price * (charge->billed - first);
+}
+
+/*
+ * The first increment, the free seconds behind it (C19), then increments until the call is covered.  A step's
+ * price and increment hold from the first increment that starts at or after its second; increments are
+ * never cut (K22).  The work is one round for each step, however long the call.
+ */
+static void
+lay_out_first_next(const ChargeTerms *terms, Charge *charge)
+{
+	int64_t		position = (int64_t) terms->first_increment + terms->free_seconds;
+	int64_t		price = terms->price;
+	int64_t		increment = terms->next_increment;
+	int			step = 0;
+
+	charge->billed = terms->first_increment;
+	charge->time_money = (Money) terms->first_price * terms->first_increment;
+
+	while (charge->micros > position * MICROS_PER_SECOND)
+	{
+		int64_t		needed;
+
+		while (step < terms->nsteps && terms->steps[step].from_second <= position)
+		{
+			price = terms->steps[step].price;
+			increment = terms->steps[step].increment;
+			step++;
+		}
+
+		needed = ceil_div(charge->micros - position * MICROS_PER_SECOND, increment * MICROS_PER_SECOND);
+		if (step < terms->nsteps)
+		{
+			int64_t		before_step = ceil_div(terms->steps[step].from_second - position, increment);
+
+			if (before_step < needed)
+				needed = before_step;
+		}
+
+		charge->billed += needed * increment;
+		charge->time_money += (Money) price * needed * increment;
+		position += needed * increment;
+	}
+}
+
+/* Billed seconds of an answered call, and the money of that time before fee and surcharge. */
+static void
+lay_out(const ChargeTerms *terms, CallSeconds seconds, Charge *charge)
+{
+	charge->micros = billing_duration_round(seconds, terms->duration_rounding);
+	charge->in_grace = charge->micros > 0 && charge->micros <= terms->grace_seconds * MICROS_PER_SECOND;
+	charge->billed = 0;
+	charge->time_money = 0;
+
+	if (charge->micros == 0 || charge->in_grace)
+		return;
+	if (terms->increment_rule == INCREMENT_ALIGNED)
+		lay_out_aligned(terms, charge);
+	else
+		lay_out_first_next(terms, charge);
+}
+
+/* Billed seconds of an answered call (V10, V11, K17, K18). */
+int64_t
+billing_charge_seconds(const ChargeTerms *terms, CallSeconds seconds)
+{
+	Charge		charge;
+
+	lay_out(terms, seconds, &charge);
+	return charge.billed;
+}
+
+/* Minimum and maximum hold for the magnitude; 0 counts as positive. */
+static void
+hold_limits(const ChargeTerms *terms, Charge *charge)
+{
+	Money		sign = charge->numerator < 0 ? -1 : 1;
+	Money		magnitude = charge->numerator * sign;
+	Money		least = (Money) terms->min_amount * CHARGE_DENOMINATOR;
+	Money		most = (Money) terms->max_amount * CHARGE_DENOMINATOR;
+
+	if (terms->has_min && magnitude < least)
+	{
+		charge->minimum_held = true;
+		magnitude = least;
+	}
+	if (terms->has_max && magnitude > most)
+	{
+		charge->maximum_held = true;
+		magnitude = most;
+	}
+	charge->numerator = magnitude * sign;
+}
+
+/* 128 x 64 bits; the product fits 192. */
+static void
+multiply(Magnitude a, uint64_t b, Magnitude *high, Magnitude *low)
+{
+	Magnitude	lower = (Magnitude) (uint64_t) a * b;
+	Magnitude	upper = (a >> MAGNITUDE_HALF) * b + (lower >> MAGNITUDE_HALF);
+
+	*low = (upper << MAGNITUDE_HALF) | (uint64_t) lower;
+	*high = upper >> MAGNITUDE_HALF;
+}
+
+/* Binary long division; the caller has seen to it that high < divisor, so the quotient fits. */
+static Magnitude
+divide(Magnitude high, Magnitude low, Magnitude divisor, Magnitude *remainder)
+{
+	Magnitude	quotient = 0;
+
+	if (high == 0)
+	{
+		*remainder = low % divisor;
+		return low / divisor;
+	}
+	for (int bit = 127; bit >= 0; bit--)
+	{
+		bool		carry = (high >> 127) != 0;
+
+		high = (high << 1) | ((low >> bit) & 1);
+		quotient <<= 1;
+		if (carry || high >= divisor)
+		{
+			high -= divisor;
+			quotient |= 1;
+		}
+	}
+	*remainder = high;
+	return quotient;
+}
+
+static bool
+rounds_away(RoundingMode mode, Magnitude quotient, Magnitude remainder, Magnitude divisor)
+{
+	switch (mode)
+	{
+		case ROUND_MODE_UP:
+			return remainder > 0;
+		case ROUND_MODE_DOWN:
+			return false;
+		case ROUND_MODE_HALF_EVEN:
+			if (remainder == divisor - remainder)
+				return (quotient & 1) != 0;
+			return remainder > divisor - remainder;
+		case ROUND_MODE_HALF_UP:
+		default:
+			return remainder >= divisor - remainder;
+	}
+}
+
+/*
+ * The exchange rate and the one rounding, as a single division: the quotient counts units of the last digit
+ * that is kept (reading 39: after conversion, half away from zero unless the list says otherwise).
+ */
+static void
+convert_and_round(const ChargeTerms *terms, const Exchange *exchange, Charge *charge)
+{
+	bool		negative = charge->numerator < 0;
+	Magnitude	high = 0;
+	Magnitude	low = negative ? -(Magnitude) charge->numerator : (Magnitude) charge->numerator;
+	Magnitude	unit = 1;
+	Magnitude	divisor;
+	Magnitude	quotient;
+	Magnitude	remainder;
+
+	for (int digit = terms->rounding_digits; digit < MONEY_DIGITS; digit++)
+		unit *= 10;
+	divisor = unit * CHARGE_DENOMINATOR;
+
+	if (exchange->needed)
+	{
+		const uint64_t one = UINT64_C(1000000000);
+
+		multiply(low, exchange->inverse ? one : (uint64_t) exchange->rate, &high, &low);
+		divisor *= exchange->inverse ? (uint64_t) exchange->rate : one;
+	}
+
+	charge->amount = 0;
+	charge->out_of_range = high >= divisor;
+	if (charge->out_of_range)
+		return;
+
+	quotient = divide(high, low, divisor, &remainder);
+	if (rounds_away(terms->rounding_mode, quotient, remainder, divisor))
+		quotient++;
+
+	charge->out_of_range = quotient >= (Magnitude) AMOUNT_LIMIT / unit;
+	if (charge->out_of_range)
+		return;
+	charge->amount = (Money) (quotient * unit);
+	if (negative)
+		charge->amount = -charge->amount;
+}
+
+/* The whole charge of an answered call; seconds are not negative and below SECONDS_LIMIT. */
+void
+billing_charge_answered(const ChargeTerms *terms, CallSeconds seconds, const Exchange *exchange, Charge *charge)
+{
+	*charge = (Charge) {0};
+	lay_out(terms, seconds, charge);
+	if (charge->micros == 0 || charge->in_grace)
+		return;
+
+	charge->numerator = ((Money) terms->connect_fee * 60 + charge->time_money) * (1000000 + terms->surcharge);
+	hold_limits(terms, charge);
+	convert_and_round(terms, exchange, charge);
+}
+
+/* An unanswered call costs the attempt fee as it is: no minimum, no surcharge (reading 19, design 5.5). */
+void
+billing_charge_attempt(const ChargeTerms *terms, const Exchange *exchange, Charge *charge)
+{
+	*charge = (Charge) {0};
+	charge->numerator = (Money) terms->attempt_fee * CHARGE_DENOMINATOR;
+	convert_and_round(terms, exchange, charge);
+}

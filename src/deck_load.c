@@ -1,0 +1,419 @@
+/*
+ * deck_load.c
+ *	  Reads the rates of a tariff: all of them into a deck, or those of one number through the btree.
+ */
+#include "billing.h"
+
+#include "access/stratnum.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+/* What a price list may have at the most beside its own rows: rows read before scratch memory is reset. */
+#define ROWS_PER_RESET	1024
+
+enum {RATE_ID, RATE_TARIFF, RATE_PREFIX, RATE_EXACT, RATE_DAY_TYPE, RATE_BAND, RATE_VALID_FROM, RATE_DESTINATION, RATE_PRICE,
+	RATE_FIRST_PRICE, RATE_CONNECT_FEE, RATE_ATTEMPT_FEE, RATE_FIRST_INCREMENT, RATE_NEXT_INCREMENT,
+	RATE_INCREMENT_RULE, RATE_GRACE, RATE_FREE, RATE_MIN, RATE_MAX, RATE_SURCHARGE, RATE_DURATION_ROUNDING,
+	RATE_ROUNDING_DIGITS, RATE_ROUNDING_MODE, RATE_BLOCKED, RATE_WITHDRAWN};
+enum {STEP_RATE, STEP_FROM_SECOND, STEP_PRICE, STEP_INCREMENT};
+
+/* Where rates that are read are kept, and what they share. */
+typedef struct RateReader
+{
+	Statement  *statement;
+	MemoryContext context;
+	bool		has_steps;		/* the table of steps is not empty */
+	const RateOverride *last_override;
+	const char *last_destination;
+} RateReader;
+
+/* ---- names of the catalogue ---- */
+
+static void
+unknown_name(const char *what, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid %s: \"%s\"", what, name ? name : "")));
+}
+
+IncrementRule
+billing_increment_rule(const char *name)
+{
+	if (name && strcmp(name, "aligned") == 0)
+		return INCREMENT_ALIGNED;
+	if (name == NULL || strcmp(name, "first_next") != 0)
+		unknown_name("increment_rule", name);
+	return INCREMENT_FIRST_NEXT;
+}
+
+DurationRounding
+billing_duration_rounding(const char *name)
+{
+	if (name && strcmp(name, "half_up") == 0)
+		return DURATION_HALF_UP;
+	if (name && strcmp(name, "none") == 0)
+		return DURATION_NONE;
+	if (name == NULL || strcmp(name, "up") != 0)
+		unknown_name("duration_rounding", name);
+	return DURATION_UP;
+}
+
+RoundingMode
+billing_rounding_mode(const char *name)
+{
+	if (name && strcmp(name, "half_even") == 0)
+		return ROUND_MODE_HALF_EVEN;
+	if (name && strcmp(name, "up") == 0)
+		return ROUND_MODE_UP;
+	if (name && strcmp(name, "down") == 0)
+		return ROUND_MODE_DOWN;
+	if (name == NULL || strcmp(name, "half_up") != 0)
+		unknown_name("rounding_mode", name);
+	return ROUND_MODE_HALF_UP;
+}
+
+static DayType
+day_type(const char *name)
+{
+	if (strcmp(name, "work") == 0)
+		return DAY_WORK;
+	return strcmp(name, "free") == 0 ? DAY_FREE : DAY_ANY;
+}
+
+/* ---- one rate ---- */
+
+static bool
+has_rows(Statement *statement, CatalogueTable table)
+{
+	CatalogueScan scan;
+	bool		found;
+
+	billing_scan_begin(statement, table, NULL, 0, &scan);
+	found = billing_scan_next(&scan);
+	billing_scan_end(&scan);
+	return found;
+}
+
+static int
+compare_steps(const void *a, const void *b)
+{
+	return ((const ChargeStep *) a)->from_second - ((const ChargeStep *) b)->from_second;
+}
+
+static void
+read_steps(RateReader *reader, int64 rate_id, RateOverride *override)
+{
+	CatalogueScan scan;
+	ScanKeyData key;
+	ChargeStep	steps[64];
+	List	   *more = NIL;
+	int			count = 0;
+	ChargeStep *all;
+
+	billing_key_int8(reader->statement, CATALOGUE_RATE_STEP, STEP_RATE, rate_id, &key);
+	billing_scan_begin(reader->statement, CATALOGUE_RATE_STEP, &key, 1, &scan);
+	while (billing_scan_next(&scan))
+	{
+		bool		isnull;
+		ChargeStep *step = count < lengthof(steps) ? &steps[count] : palloc(sizeof(ChargeStep));
+
+		step->from_second = billing_scan_int32(&scan, STEP_FROM_SECOND, 0);
+		step->price = billing_scan_fixed(&scan, STEP_PRICE, MONEY_DIGITS, &isnull);
+		step->increment = billing_scan_int32(&scan, STEP_INCREMENT, 1);
+		if (count++ >= lengthof(steps))
+			more = lappend(more, step);
+	}
+	billing_scan_end(&scan);
+	if (count == 0)
+		return;
+
+	all = MemoryContextAlloc(reader->context, count * sizeof(ChargeStep));
+	for (int i = 0; i < count; i++)
+		all[i] = i < lengthof(steps) ? steps[i] : *(ChargeStep *) list_nth(more, i - lengthof(steps));
+	qsort(all, count, sizeof(ChargeStep), compare_steps);
+	override->terms.nsteps = count;
+	override->terms.steps = all;
+}
+
+static void
+take_fixed(CatalogueScan *scan, int column, int scale, uint32 flag, uint32 *given, int64 *value)
+{
+	bool		isnull;
+
+	*value = billing_scan_fixed(scan, column, scale, &isnull);
+	if (!isnull)
+		*given |= flag;
+}
+
+static void
+take_int32(CatalogueScan *scan, int column, uint32 flag, uint32 *given, int32 *value)
+{
+	*value = billing_scan_int32(scan, column, -1000);
+	if (*value != -1000)		/* below every bound of these columns: null */
+		*given |= flag;
+	else
+		*value = 0;
+}
+
+static void
+read_override(CatalogueScan *scan, RateOverride *override)
+{
+	ChargeTerms *terms = &override->terms;
+	int32		digits;
+	int64		surcharge;
+	char	   *name;
+
+	memset(override, 0, sizeof(RateOverride));
+	take_fixed(scan, RATE_FIRST_PRICE, MONEY_DIGITS, TERM_FIRST_PRICE, &override->given, &terms->first_price);
+	take_fixed(scan, RATE_CONNECT_FEE, MONEY_DIGITS, TERM_CONNECT_FEE, &override->given, &terms->connect_fee);
+	take_fixed(scan, RATE_ATTEMPT_FEE, MONEY_DIGITS, TERM_ATTEMPT_FEE, &override->given, &terms->attempt_fee);
+	take_fixed(scan, RATE_MIN, MONEY_DIGITS, TERM_MIN_AMOUNT, &override->given, &terms->min_amount);
+	take_fixed(scan, RATE_MAX, MONEY_DIGITS, TERM_MAX_AMOUNT, &override->given, &terms->max_amount);
+	take_fixed(scan, RATE_SURCHARGE, 4, TERM_SURCHARGE, &override->given, &surcharge);
+	take_int32(scan, RATE_FIRST_INCREMENT, TERM_FIRST_INCREMENT, &override->given, &terms->first_increment);
+	take_int32(scan, RATE_NEXT_INCREMENT, TERM_NEXT_INCREMENT, &override->given, &terms->next_increment);
+	take_int32(scan, RATE_GRACE, TERM_GRACE_SECONDS, &override->given, &terms->grace_seconds);
+	take_int32(scan, RATE_FREE, TERM_FREE_SECONDS, &override->given, &terms->free_seconds);
+	take_int32(scan, RATE_ROUNDING_DIGITS, TERM_ROUNDING_DIGITS, &override->given, &digits);
+	terms->surcharge = (int32) surcharge;
+	terms->rounding_digits = (int8) digits;
+	terms->has_min = (override->given & TERM_MIN_AMOUNT) != 0;
+	terms->has_max = (override->given & TERM_MAX_AMOUNT) != 0;
+
+	if ((name = billing_scan_text(scan, RATE_INCREMENT_RULE, CurrentMemoryContext)) != NULL)
+	{
+		override->given |= TERM_INCREMENT_RULE;
+		terms->increment_rule = billing_increment_rule(name);
+	}
+	if ((name = billing_scan_text(scan, RATE_DURATION_ROUNDING, CurrentMemoryContext)) != NULL)
+	{
+		override->given |= TERM_DURATION_ROUNDING;
+		terms->duration_rounding = billing_duration_rounding(name);
+	}
+	if ((name = billing_scan_text(scan, RATE_ROUNDING_MODE, CurrentMemoryContext)) != NULL)
+	{
+		override->given |= TERM_ROUNDING_MODE;
+		terms->rounding_mode = billing_rounding_mode(name);
+	}
+}
+
+/* Neighbouring rates of a list mostly say the same, so one copy serves them. */
+static const RateOverride *
+keep_override(RateReader *reader, const RateOverride *override)
+{
+	RateOverride *kept;
+
+	if (override->given == 0 && override->terms.nsteps == 0)
+		return NULL;
+	if (reader->last_override && memcmp(reader->last_override, override, sizeof(RateOverride)) == 0)
+		return reader->last_override;
+	kept = MemoryContextAlloc(reader->context, sizeof(RateOverride));
+	memcpy(kept, override, sizeof(RateOverride));
+	reader->last_override = kept;
+	return kept;
+}
+
+static const char *
+keep_destination(RateReader *reader, const char *destination)
+{
+	if (destination == NULL)
+		return NULL;
+	if (reader->last_destination == NULL || strcmp(reader->last_destination, destination) != 0)
+		reader->last_destination = MemoryContextStrdup(reader->context, destination);
+	return reader->last_destination;
+}
+
+static void
+read_rate(RateReader *reader, CatalogueScan *scan, Rate *rate)
+{
+	RateOverride override;
+	bool		isnull;
+
+	memset(rate, 0, sizeof(Rate));
+	rate->id = billing_scan_int64(scan, RATE_ID, 0);
+	rate->prefix = DatumGetUInt64(billing_scan_datum(scan, RATE_PREFIX, &isnull));
+	rate->exact = billing_scan_bool(scan, RATE_EXACT);
+	rate->day_type = day_type(billing_scan_text(scan, RATE_DAY_TYPE, CurrentMemoryContext));
+	rate->band = billing_scan_text(scan, RATE_BAND, reader->context);
+	rate->valid_from = billing_scan_int64(scan, RATE_VALID_FROM, DT_NOBEGIN);
+	rate->destination = keep_destination(reader, billing_scan_text(scan, RATE_DESTINATION, CurrentMemoryContext));
+	rate->price = billing_scan_fixed(scan, RATE_PRICE, MONEY_DIGITS, &isnull);
+	rate->blocked = billing_scan_bool(scan, RATE_BLOCKED);
+	rate->withdrawn = billing_scan_bool(scan, RATE_WITHDRAWN);
+
+	read_override(scan, &override);
+	if (reader->has_steps)
+		read_steps(reader, rate->id, &override);
+	rate->override = keep_override(reader, &override);
+}
+
+/* ---- all rates of a tariff ---- */
+
+static Size
+memory_limit(void)
+{
+	return (Size) billing_deck_memory * 1024;
+}
+
+/* Reads the rates into deck->rates; false: they do not fit the memory that decks may use. */
+static bool
+read_rates(RateReader *reader, Tariff *tariff, Deck *deck)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "billing rates", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext former = MemoryContextSwitchTo(scratch);
+	CatalogueScan scan;
+	ScanKeyData key;
+	Size		room = 1024;
+	bool		fit = true;
+
+	deck->rates = MemoryContextAllocHuge(deck->context, room * sizeof(Rate));
+	billing_key_int8(reader->statement, CATALOGUE_RATE, RATE_TARIFF, tariff->id, &key);
+	billing_scan_begin(reader->statement, CATALOGUE_RATE, &key, 1, &scan);
+	MemoryContextSwitchTo(AllocSetContextCreate(scratch, "billing rate", ALLOCSET_DEFAULT_SIZES));
+	while (billing_scan_next(&scan))
+	{
+		if (deck->nrates == room)
+		{
+			room *= 2;
+			fit = MemoryContextMemAllocated(deck->context, true) + room * sizeof(Rate) <= memory_limit();
+			if (!fit)
+				break;
+			deck->rates = repalloc_huge(deck->rates, room * sizeof(Rate));
+		}
+		read_rate(reader, &scan, &deck->rates[deck->nrates++]);
+		if (deck->nrates % ROWS_PER_RESET == 0)
+			MemoryContextReset(CurrentMemoryContext);
+	}
+	MemoryContextSwitchTo(former);
+	billing_scan_end(&scan);
+	MemoryContextDelete(scratch);
+	return fit;
+}
+
+/* The least recently used decks go until there is room for another. */
+static void
+evict_decks(Catalogue *catalogue, Size needed)
+{
+	while (catalogue->deck_bytes + needed > memory_limit() && !dlist_is_empty(&catalogue->decks))
+	{
+		Deck	   *oldest = dlist_container(Deck, node, dlist_pop_head_node(&catalogue->decks));
+
+		catalogue->deck_bytes -= oldest->bytes;
+		oldest->tariff->deck = NULL;
+		oldest->tariff->probes = 0;
+		MemoryContextDelete(oldest->context);
+	}
+}
+
+/*
+ * Compiles the tariff, or marks it as too large.  The deck is made under the statement's context and only then
+ * handed to the catalogue, so an error on the way leaves nothing behind.
+ */
+Deck *
+billing_deck_load(Statement *statement, Tariff *tariff)
+{
+	Catalogue  *catalogue = statement->catalogue;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "billing deck", ALLOCSET_DEFAULT_SIZES);
+	Deck	   *deck = MemoryContextAllocZero(context, sizeof(Deck));
+	RateReader	reader = {
+		.statement = statement,
+		.context = context,
+		.has_steps = has_rows(statement, CATALOGUE_RATE_STEP)
+	};
+
+	deck->context = context;
+	deck->tariff = tariff;
+	if (read_rates(&reader, tariff, deck))
+	{
+		qsort(deck->rates, deck->nrates, sizeof(Rate), billing_rate_compare);
+		billing_deck_build(deck);
+		deck->bytes = MemoryContextMemAllocated(context, true);
+	}
+	else
+		deck->bytes = SIZE_MAX;
+
+	if (deck->bytes > memory_limit())
+	{
+		tariff->too_large = true;
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	evict_decks(catalogue, deck->bytes);
+	MemoryContextSetParent(context, catalogue->context);
+	catalogue->deck_bytes += deck->bytes;
+	dlist_push_tail(&catalogue->decks, &deck->node);
+	tariff->deck = deck;
+	return deck;
+}
+
+/* ---- the rates of one number ---- */
+
+static FmgrInfo *
+prefix_equality(Statement *statement)
+{
+	const TableMap *map = &statement->catalogue->table[CATALOGUE_RATE];
+	Oid			type = get_atttype(map->relation, map->attribute[RATE_PREFIX]);
+
+	return &lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO)->eq_opr_finfo;
+}
+
+/* All versions of one prefix, into memory of the current context; latest first within exact and not. */
+static int
+probe_prefix(RateReader *reader, Tariff *tariff, Prefix prefix, FmgrInfo *equal, Rate **rates)
+{
+	CatalogueScan scan;
+	ScanKeyData keys[2];
+	int			count = 0;
+	int			room = 4;
+
+	*rates = palloc(room * sizeof(Rate));
+	billing_key_int8(reader->statement, CATALOGUE_RATE, RATE_TARIFF, tariff->id, &keys[0]);
+	billing_key_datum(reader->statement, CATALOGUE_RATE, RATE_PREFIX, UInt64GetDatum(prefix), equal, &keys[1]);
+	billing_scan_begin(reader->statement, CATALOGUE_RATE, keys, 2, &scan);
+	while (billing_scan_next(&scan))
+	{
+		if (count == room)
+			*rates = repalloc(*rates, (room *= 2) * sizeof(Rate));
+		read_rate(reader, &scan, &(*rates)[count++]);
+	}
+	billing_scan_end(&scan);
+	qsort(*rates, count, sizeof(Rate), billing_rate_compare);
+	return count;
+}
+
+/*
+ * The same answer as billing_deck_find, from the btree: for a session that rates a call or two and leaves, and
+ * for lists that do not fit.  What is returned lives in the current context.
+ */
+const Rate *
+billing_rate_probe(Statement *statement, Tariff *tariff, Number number, TimestampTz at, DayBand day)
+{
+	FmgrInfo   *equal = prefix_equality(statement);
+	RateReader	reader = {
+		.statement = statement,
+		.context = CurrentMemoryContext,
+		.has_steps = has_rows(statement, CATALOGUE_RATE_STEP)
+	};
+
+	for (int length = prefix_len(number.symbols); length >= 0; length--)
+	{
+		Rate	   *rates;
+		int			count = probe_prefix(&reader, tariff, prefix_truncate(number.symbols, length), equal, &rates);
+		int			nexact = 0;
+		const Rate *found = NULL;
+
+		while (nexact < count && rates[nexact].exact)
+			nexact++;
+		if (nexact > 0 && length == prefix_len(number.symbols) && !number.longer)
+			found = billing_rate_choose(rates, nexact, at, day);
+		if (found == NULL)
+			found = billing_rate_choose(rates + nexact, count - nexact, at, day);
+		if (found)
+			return found;
+	}
+	return NULL;
+}

@@ -1,0 +1,289 @@
+/*
+ * identify.c
+ *	  Who takes part in a call: customer, providers and DID (design 5.2).
+ *
+ * Customer and provider are looked for independently (P4).  On each side the first level with a match decides;
+ * an unknown code falls to the next level.
+ */
+#include "billing.h"
+
+static const char *
+found_name(Found found)
+{
+	switch (found.verdict)
+	{
+		case FOUND_ONE:
+			return "found";
+		case FOUND_AMBIGUOUS:
+			return "services of several accounts match: ambiguous, nobody is charged";
+		case FOUND_PATTERN_ERROR:
+			return "a pattern failed at run time";
+		default:
+			return "no service";
+	}
+}
+
+static void
+trace_found(Trace *trace, const char *leg, const char *what, RawText value, Found found)
+{
+	if (trace == NULL || value.data == NULL)
+		return;
+	if (found.service)
+		billing_trace(trace, leg, "identified by", "%s \"%.*s\": service %lld (%s %s), account %lld",
+					  what, Min(value.length, 80), value.data, (long long) found.service->id,
+					  billing_kind_name(found.service->kind), found.service->identifier,
+					  (long long) found.service->account_id);
+	else
+		billing_trace(trace, leg, "identified by", "%s \"%.*s\": %s", what, Min(value.length, 80), value.data, found_name(found));
+}
+
+/* Numbers are compared without the leading + that international ones may carry. */
+static RawText
+number_text(RawText value)
+{
+	if (value.length > 1 && value.data[0] == '+')
+	{
+		value.data++;
+		value.length--;
+	}
+	return value;
+}
+
+static Found
+find_one(Statement *statement, const Cdr *cdr, ServiceSide side, ServiceKind kind, RawText value)
+{
+	Candidates	candidates = {0};
+
+	billing_candidates(statement, cdr, side, kind, value, &candidates);
+	return billing_decide(&candidates);
+}
+
+static void
+add_caller_kinds(Statement *statement, const Cdr *cdr, RawText caller, Candidates *candidates)
+{
+	billing_candidates(statement, cdr, SIDE_CUSTOMER, KIND_EXTENSION, caller, candidates);
+	billing_candidates(statement, cdr, SIDE_CUSTOMER, KIND_VIRTUAL_NUMBER, caller, candidates);
+	billing_candidates(statement, cdr, SIDE_CUSTOMER, KIND_DID, caller, candidates);
+	billing_candidates(statement, cdr, SIDE_CUSTOMER, KIND_ANI, caller, candidates);
+}
+
+/* A DID in stock belongs to nobody, so it identifies nobody. */
+static void
+drop_stock(Candidates *candidates)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < candidates->count; i++)
+		if (candidates->service[i]->account_id != 0)
+			candidates->service[kept++] = candidates->service[i];
+	candidates->count = kept;
+}
+
+/* The caller as extension, virtual number, DID or ani, all one level. */
+static Found
+find_caller(Statement *statement, const Cdr *cdr, RawText caller)
+{
+	Candidates	candidates = {0};
+
+	add_caller_kinds(statement, cdr, caller, &candidates);
+	drop_stock(&candidates);
+	return billing_decide(&candidates);
+}
+
+/* Trunk, else the longest network, of either side. */
+static Found
+find_source(Statement *statement, const Cdr *cdr, ServiceSide side, Trace *trace, const char *leg)
+{
+	Found		found = find_one(statement, cdr, side, KIND_TRUNK, cdr->text[RAW_SRC_TRUNK]);
+
+	trace_found(trace, leg, "src_trunk", cdr->text[RAW_SRC_TRUNK], found);
+	if (found.verdict != FOUND_NONE)
+		return found;
+	found = find_one(statement, cdr, side, KIND_IP, cdr->text[RAW_SRC_IP]);
+	trace_found(trace, leg, "src_ip", cdr->text[RAW_SRC_IP], found);
+	return found;
+}
+
+/* ---- the customer ---- */
+
+static bool
+belongs_to(Statement *statement, const Cdr *cdr, int64 account_id, int64 owner_id)
+{
+	const Account *account;
+	const AccountTerms *terms;
+
+	if (account_id == owner_id)
+		return true;
+	account = billing_account(statement, account_id);
+	terms = account ? billing_account_terms(account, cdr->at) : NULL;
+	return terms && terms->parent_id == owner_id;
+}
+
+/* All traffic of a source is its account's; the caller selects the service within it or an account below (D7, D8). */
+static Found
+select_within(Statement *statement, const Cdr *cdr, RawText caller, Found source)
+{
+	Candidates	candidates = {0};
+	int			kept = 0;
+
+	add_caller_kinds(statement, cdr, caller, &candidates);
+	drop_stock(&candidates);
+	for (int i = 0; i < candidates.count; i++)
+		if (belongs_to(statement, cdr, candidates.service[i]->account_id, source.service->account_id))
+			candidates.service[kept++] = candidates.service[i];
+	candidates.count = kept;
+	return kept > 0 ? billing_decide(&candidates) : source;
+}
+
+/* A call that came in on a DID and went on: who ordered that pays for the onward way (design 5.6). */
+static Found
+find_forwarder(Statement *statement, const Cdr *cdr, const Parties *parties, Trace *trace)
+{
+	RawText		redirected_by = number_text(cdr->text[RAW_REDIRECTED_BY]);
+	RawText		caller = number_text(cdr->text[RAW_CALLER_NUMBER]);
+	Found		found = find_caller(statement, cdr, redirected_by);
+
+	trace_found(trace, "customer", "redirected_by", redirected_by, found);
+	if (found.verdict != FOUND_NONE)
+		return found;
+	if (parties->did->account_id != 0)
+	{
+		found = (Found) {FOUND_ONE, parties->did};
+		trace_found(trace, "customer", "the forwarding DID", cdr->text[RAW_DID], found);
+		return found;
+	}
+	found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_ANI, caller);
+	trace_found(trace, "customer", "caller", caller, found);
+	return found;
+}
+
+static bool
+same_account(Found a, Found b)
+{
+	return a.service && b.service && a.service->account_id == b.service->account_id;
+}
+
+static Found
+find_customer(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trace)
+{
+	RawText		redirected_by = number_text(cdr->text[RAW_REDIRECTED_BY]);
+	RawText		caller = redirected_by.data ? redirected_by : number_text(cdr->text[RAW_CALLER_NUMBER]);
+	Found		found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_AUTH_CODE, cdr->text[RAW_AUTH_CODE]);
+
+	trace_found(trace, "customer", "auth_code", cdr->text[RAW_AUTH_CODE], found);
+	if (found.verdict != FOUND_NONE)
+		return found;
+	if (parties->did)
+		return find_forwarder(statement, cdr, parties, trace);
+
+	found = find_source(statement, cdr, SIDE_CUSTOMER, trace, "customer");
+	if (same_account(found, parties->source_provider))
+	{
+		/* Both ways are this carrier's, and no DID of ours is called: it sends us wholesale traffic. */
+		TRACE(trace, "customer", "bilateral", "the source is customer and provider; the called number is no known DID, so it is the customer");
+		parties->source_provider = (Found) {FOUND_NONE, NULL};
+	}
+	if (found.verdict == FOUND_ONE)
+	{
+		found = select_within(statement, cdr, caller, found);
+		trace_found(trace, "customer", "caller within the source's account", caller, found);
+	}
+	if (found.verdict != FOUND_NONE)
+		return found;
+
+	if (parties->source_provider.verdict == FOUND_NONE)
+	{
+		found = find_caller(statement, cdr, caller);
+		trace_found(trace, "customer", redirected_by.data ? "redirected_by" : "caller", caller, found);
+		if (found.verdict != FOUND_NONE)
+			return found;
+	}
+	found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_PATTERN, cdr->text[RAW_CALLER_NUMBER]);
+	if (found.verdict != FOUND_NONE)
+		trace_found(trace, "customer", "pattern; caller", cdr->text[RAW_CALLER_NUMBER], found);
+	return found;
+}
+
+/* ---- the providers ---- */
+
+static Found
+find_source_provider(Statement *statement, const Cdr *cdr, const Parties *parties, Trace *trace)
+{
+	Found		found = find_source(statement, cdr, SIDE_PROVIDER, trace, "did_provider");
+
+	if (found.verdict == FOUND_NONE && parties->did_call &&
+		cdr->text[RAW_SRC_TRUNK].data == NULL && cdr->text[RAW_SRC_IP].data == NULL)
+	{
+		found = find_one(statement, cdr, SIDE_PROVIDER, KIND_SOURCE, cdr->text[RAW_SOURCE]);
+		trace_found(trace, "did_provider", "source", cdr->text[RAW_SOURCE], found);
+	}
+	return found;
+}
+
+/* provider_code, dst_trunk, dst_ip, pattern; where none of the columns is given, whose file it is. */
+static Found
+find_target_provider(Statement *statement, const Cdr *cdr, const Parties *parties, Trace *trace)
+{
+	static const struct
+	{
+		RawColumn	column;
+		ServiceKind kind;
+		const char *name;
+	}			levels[] = {
+		{RAW_PROVIDER_CODE, KIND_AUTH_CODE, "provider_code"},
+		{RAW_DST_TRUNK, KIND_TRUNK, "dst_trunk"},
+		{RAW_DST_IP, KIND_IP, "dst_ip"},
+	};
+	Found		found;
+
+	for (int i = 0; i < (int) lengthof(levels); i++)
+	{
+		RawText		value = cdr->text[levels[i].column];
+
+		found = find_one(statement, cdr, SIDE_PROVIDER, levels[i].kind, value);
+		trace_found(trace, "provider", levels[i].name, value, found);
+		if (found.verdict != FOUND_NONE)
+			return found;
+	}
+	found = find_one(statement, cdr, SIDE_PROVIDER, KIND_PATTERN, cdr->text[RAW_SOURCE]);
+	if (found.verdict != FOUND_NONE)
+		trace_found(trace, "provider", "pattern; source", cdr->text[RAW_SOURCE], found);
+	if (found.verdict == FOUND_NONE && !parties->onward_hop)
+	{
+		found = find_one(statement, cdr, SIDE_PROVIDER, KIND_SOURCE, cdr->text[RAW_SOURCE]);
+		trace_found(trace, "provider", "source", cdr->text[RAW_SOURCE], found);
+	}
+	return found;
+}
+
+/* The DID is did, else, if no outbound hop is named, the callee; known if a service of kind did has it. */
+static void
+find_did(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trace)
+{
+	RawText		number = cdr->text[RAW_DID];
+	Found		found;
+
+	if (number.data == NULL && !parties->onward_hop)
+		number = cdr->text[RAW_CALLEE_NUMBER];
+	found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_DID, number_text(number));
+	parties->did = found.service;
+	parties->did_ambiguous = found.verdict == FOUND_AMBIGUOUS;
+	parties->did_call = !parties->onward_hop && found.verdict != FOUND_NONE;
+	if (found.verdict != FOUND_NONE)
+		trace_found(trace, "did", "called number", number, found);
+}
+
+/* Fills in who takes part in the call; reads nothing but the row and the catalogue. */
+void
+billing_identify(Statement *statement, const Cdr *cdr, Trace *trace, Parties *parties)
+{
+	memset(parties, 0, sizeof(Parties));
+	parties->onward_hop = cdr->text[RAW_DST_TRUNK].data || cdr->text[RAW_DST_IP].data || cdr->text[RAW_PROVIDER_CODE].data;
+
+	find_did(statement, cdr, parties, trace);
+	parties->source_provider = find_source_provider(statement, cdr, parties, trace);
+	if (!cdr->rerouted && !parties->did_call)
+		parties->customer = find_customer(statement, cdr, parties, trace);
+	if (!parties->did_call)
+		parties->target_provider = find_target_provider(statement, cdr, parties, trace);
+}
