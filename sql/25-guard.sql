@@ -18,7 +18,7 @@ DECLARE
 BEGIN
 	IF NOT EXISTS (SELECT FROM unnest(terms) t WHERE former -> t IS DISTINCT FROM present -> t) THEN
 		IF NEW.terms_from IS DISTINCT FROM OLD.terms_from THEN
-			RAISE EXCEPTION 'terms_from of % "%" cannot change alone', TG_TABLE_NAME, OLD.id USING
+			RAISE EXCEPTION 'terms_from of % % cannot change alone', TG_TABLE_NAME, OLD.id USING
 				ERRCODE = 'invalid_parameter_value',
 				DETAIL = format('It says since when the present terms hold: %s.', OLD.terms_from),
 				HINT = 'Give it in the UPDATE that changes a term: ' || array_to_string(terms, ', ') || '.';
@@ -27,14 +27,14 @@ BEGIN
 	END IF;
 
 	IF NEW.terms_from < OLD.terms_from THEN
-		RAISE EXCEPTION 'new terms of % "%" cannot begin before the present ones', TG_TABLE_NAME, OLD.id USING
+		RAISE EXCEPTION 'new terms of % % cannot begin before the present ones', TG_TABLE_NAME, OLD.id USING
 			ERRCODE = 'invalid_parameter_value',
 			DETAIL = format('The present terms hold since %s, the new ones would from %s on.', OLD.terms_from, NEW.terms_from),
 			HINT = 'Give a later terms_from.';
 	ELSIF NEW.terms_from = OLD.terms_from THEN
 		NEW.terms_from := greatest(now(), OLD.terms_from);
 		IF OLD.terms_from > now() THEN
-			RAISE NOTICE 'terms of % "%" that begin at % are replaced', TG_TABLE_NAME, OLD.id, OLD.terms_from;
+			RAISE NOTICE 'terms of % % that begin at % are replaced', TG_TABLE_NAME, OLD.id, OLD.terms_from;
 		END IF;
 	END IF;
 
@@ -358,7 +358,7 @@ BEGIN
 				WHEN hit.stepped THEN 'Aligned increments have no steps.'
 				ELSE format('The minimum %s is above the maximum %s.', hit.least, hit.most) END
 				|| CASE WHEN isfinite(hit.ends) THEN format(' These defaults held until %s.', hit.ends) ELSE '' END,
-			HINT = 'Let the rate name the parameter itself: ' || CASE WHEN hit.free OR hit.stepped THEN 'increment_rule or free_seconds.' ELSE 'min_amount or max_amount.' END;
+			HINT = 'Let the rate name the parameter itself: ' || CASE WHEN hit.free THEN 'increment_rule or free_seconds.' WHEN hit.stepped THEN 'increment_rule.' ELSE 'min_amount or max_amount.' END;
 	END IF;
 END $$;
 COMMENT ON FUNCTION billing._check_increments(bigint, bigint[]) IS 'Raises 23514 when a rate of the tariff, or one of the rates, has aligned increments with free seconds or steps, or a minimum above its maximum, with the defaults that it inherits while it is in force (design 5).';
