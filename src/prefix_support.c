@@ -182,7 +182,8 @@ billing_prefix_contained_support(PG_FUNCTION_ARGS)
 /* What a column's most common values say. */
 typedef struct
 {
-	double		matched;		/* fraction of rows with a matching one */
+	double		matched;		/* fraction of rows with a matching one, or what to
+								 * expect if the constant is not known */
 	double		total;			/* fraction of rows with any of them */
 	int			nvalues;
 } CommonValues;
@@ -212,6 +213,15 @@ statistics_slot(const Search *search, int kind, int flags, AttStatsSlot *slot)
 						 flags);
 }
 
+/*
+ * The chance that a number begins with a prefix: one in 10 for each symbol.
+ */
+static double
+chance(Prefix value)
+{
+	return pow(0.1, prefix_len(value));
+}
+
 static CommonValues
 common_values(const Search *search)
 {
@@ -225,9 +235,12 @@ common_values(const Search *search)
 	result.nvalues = slot.nvalues;
 	for (int i = 0; i < slot.nvalues; i++)
 	{
+		Prefix		value = DatumGetPrefix(slot.values[i]);
+
 		result.total += slot.numbers[i];
-		if (search->constant != NULL &&
-			matches(search, DatumGetPrefix(slot.values[i])))
+		if (search->constant == NULL)
+			result.matched += slot.numbers[i] * chance(value);
+		else if (matches(search, value))
 			result.matched += slot.numbers[i];
 	}
 	free_attstatsslot(&slot);
@@ -235,30 +248,32 @@ common_values(const Search *search)
 }
 
 /*
- * How many of the ndistinct values of a column are prefixes of one number?  The
- * histogram is a sample of their lengths.  Of the values of length k, spread
- * over 10^k numbers, a number meets one with that chance.  At least one, for
- * people look up numbers that they can call.
+ * Of the values that are not common, the fraction that a number begins with.
+ * The histogram is a sample of their lengths.  At least one of them, for people
+ * look up numbers that they can call.
  */
 static double
-expected_matches(const Search *search, double ndistinct)
+fraction_matching(const Search *search, double nvalues)
 {
 	int			longest = search->constant ? prefix_len(*search->constant) :
 		PREFIX_MAX_LEN;
-	int			of_length[PREFIX_MAX_LEN + 1] = {0};
-	double		expected = 0;
+	double		sum = 0;
 	AttStatsSlot slot;
 
 	if (!statistics_slot(search, STATISTIC_KIND_HISTOGRAM, ATTSTATSSLOT_VALUES,
 						 &slot))
-		return Min(longest + 1, ndistinct);
+		return Min((longest + 1) / nvalues, 1.0);
 
 	for (int i = 0; i < slot.nvalues; i++)
-		of_length[prefix_len(DatumGetPrefix(slot.values[i]))]++;
-	for (int k = 0; k <= longest; k++)
-		expected += Min(1.0, ndistinct * of_length[k] / slot.nvalues / pow(10, k));
+	{
+		Prefix		value = DatumGetPrefix(slot.values[i]);
+
+		if (prefix_len(value) <= longest)
+			sum += chance(value);
+	}
+	sum /= slot.nvalues;
 	free_attstatsslot(&slot);
-	return Max(expected, 1.0);
+	return Max(sum, 1.0 / nvalues);
 }
 
 /* The fraction of a histogram that is less than p. */
@@ -302,7 +317,7 @@ fraction_within(const Search *search)
 		return DEFAULT_SELECTIVITY;
 	if (!statistics_slot(search, STATISTIC_KIND_HISTOGRAM, ATTSTATSSLOT_VALUES,
 						 &slot))
-		return pow(0.1, prefix_len(*search->constant));
+		return chance(*search->constant);
 
 	if (slot.nvalues < 2)
 		fraction = DEFAULT_SELECTIVITY;
@@ -333,15 +348,9 @@ column_selectivity(const Search *search)
 	double		nothers = Max(ndistinct - common.nvalues, 1.0);
 	double		selectivity = common.matched;
 
-	if (!search->is_container)
-		selectivity += others * fraction_within(search);
-	else if (search->constant == NULL)
-		selectivity += (others + common.total) *
-			Min(expected_matches(search, ndistinct) / Max(ndistinct, 1.0), 1.0);
-	else
-		selectivity += others *
-			Min(expected_matches(search, nothers) / nothers, 1.0);
-
+	selectivity += others * (search->is_container ?
+							 fraction_matching(search, nothers) :
+							 fraction_within(search));
 	CLAMP_PROBABILITY(selectivity);
 	return selectivity;
 }
