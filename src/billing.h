@@ -467,8 +467,9 @@ typedef struct Found
 typedef struct Candidates
 {
 	int			count;
+	int			room;
 	bool		pattern_error;
-	const Service *service[32];
+	const Service **service;
 } Candidates;
 
 /* what a btree entry can hold of an identifier, with room to spare; longer values match nothing */

@@ -473,8 +473,17 @@ active_at(const Service *service, TimestampTz at)
 static void
 add_candidate(Candidates *candidates, const Service *service)
 {
-	if (candidates->count < (int) lengthof(candidates->service))
-		candidates->service[candidates->count++] = service;
+	if (candidates->service == NULL)
+	{
+		candidates->room = 8;
+		candidates->service = palloc(candidates->room * sizeof(Service *));
+	}
+	else if (candidates->count == candidates->room)
+	{
+		candidates->room *= 2;
+		candidates->service = repalloc(candidates->service, candidates->room * sizeof(Service *));
+	}
+	candidates->service[candidates->count++] = service;
 }
 
 static bool

@@ -4,6 +4,7 @@
  */
 #include "billing.h"
 
+#include "common/int.h"
 #include "utils/builtins.h"
 
 /*
@@ -119,10 +120,8 @@ billing_seconds_from_numeric(Numeric number, CallSeconds *seconds)
 bool
 billing_seconds_between(TimestampTz starts, TimestampTz ends, CallSeconds *seconds)
 {
-	if (TIMESTAMP_NOT_FINITE(starts) || TIMESTAMP_NOT_FINITE(ends) || ends < starts ||
-		ends - starts >= SECONDS_LIMIT * MICROS_PER_SECOND)
-		return false;
-	seconds->micros = ends - starts;
 	seconds->more = false;
-	return true;
+	return !TIMESTAMP_NOT_FINITE(starts) && !TIMESTAMP_NOT_FINITE(ends) && starts <= ends &&
+		!pg_sub_s64_overflow(ends, starts, &seconds->micros) &&
+		seconds->micros < SECONDS_LIMIT * MICROS_PER_SECOND;
 }
