@@ -53,4 +53,5 @@ SELECT t.id, p.prefix, p.exact, p.destination, p.price, p.blocked
 FROM price p JOIN billing.tariff t ON t.name = p.tariff;
 ANALYZE;
 
-SELECT billing.create_partitions('2026-10-01', '2026-12-01', '1 month') \g /dev/null
+-- The month, and what lies before and after it in other time zones.
+SELECT billing.create_partitions('2026-09-01', '2026-12-01', '1 month') \g /dev/null

@@ -28,6 +28,7 @@ ORDER BY grouping(file), min(seconds) DESC, file;
 CREATE TEMP TABLE owed AS SELECT * FROM billing.provider_reconciliation WHERE month = '2026-10-01';
 CREATE TEMP TABLE margin AS SELECT * FROM billing.margin_by_destination WHERE month = '2026-10-01';
 CREATE TEMP TABLE unrated AS SELECT * FROM billing.unrated_summary;
+CREATE TEMP TABLE found AS SELECT * FROM demo.found;
 
 \pset title 'Owed to each provider for October 2026 (each in its own time zone)'
 SELECT coalesce(provider, 'all') AS provider, pg_temp.n(sum(calls)) AS calls, pg_temp.n(sum(answered)) AS answered,
@@ -84,14 +85,14 @@ ORDER BY reason, max(calls) DESC, number;
 \pset title 'What the files hold on purpose, and what the ledger found'
 SELECT description AS "in the files", pg_temp.n(planted) AS planted, pg_temp.n(found) AS found,
 	CASE WHEN planted IS NOT DISTINCT FROM found THEN 'yes' ELSE 'NO' END AS equal
-FROM demo.found f
+FROM found f
 ORDER BY f.kind <> 'calls', f.kind NOT LIKE 'rows%', f.planted DESC;
 \pset title
 
 SELECT count(*) FILTER (WHERE planted IS DISTINCT FROM found) AS wrong,
 	to_char((SELECT sum(lines) FROM demo.loaded), 'FM9,999,999') AS lines, to_char((SELECT sum(seconds) FROM demo.loaded), 'FM990.0') AS seconds,
 	to_char((SELECT sum(lines) / sum(seconds) FROM demo.loaded), 'FM9,999,999') AS speed, to_char(extract(epoch FROM clock_timestamp() - :'began'), 'FM990.0') AS report
-FROM demo.found \gset
+FROM found \gset
 \echo :lines rows loaded and rated in :seconds s, :speed rows/s; this report took :report s.
 \echo
 SELECT 1 / (:wrong = 0)::int AS every_planted_kind_is_found \g /dev/null
