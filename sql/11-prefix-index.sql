@@ -83,7 +83,8 @@ CREATE OPERATOR billing.@> (
 	COMMUTATOR = OPERATOR(billing.<@),
 	RESTRICT = billing.prefix_contains_sel, JOIN = billing.prefix_contains_joinsel
 );
-COMMENT ON OPERATOR billing.@> (billing.prefix, billing.prefix) IS 'The right prefix begins with the left one.';
+COMMENT ON OPERATOR billing.@> (billing.prefix, billing.prefix) IS
+'The right prefix begins with the left one. A literal without a type is read as a prefix, at most 15 symbols: write @> ''...''::text for a number of any length.';
 
 CREATE OPERATOR billing.<@ (
 	LEFTARG = billing.prefix, RIGHTARG = billing.prefix, FUNCTION = billing.prefix_contained,

@@ -159,10 +159,10 @@ BEGIN
 	RETURN false;
 END $$;
 
--- everything that begins with each of the prefixes, by every way and by text
+-- everything that begins with some of the prefixes, by every way and by text
 CREATE FUNCTION pg_temp.begins_differences(copies integer) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-	RETURN (SELECT count(*) FROM (SELECT DISTINCT t, t::prefix AS q FROM trial_text) d
+	RETURN (SELECT count(*) FROM (SELECT t, t::prefix AS q FROM trial_text GROUP BY t ORDER BY hashtext(t) LIMIT 200) d
 		CROSS JOIN LATERAL (SELECT count(*) AS n FROM trial_text x WHERE left(x.t, length(d.t)) = d.t) expected
 		WHERE (SELECT count(*) FROM trial_trie r WHERE r.prefix <@ q) <> n * copies
 			OR (SELECT count(*) FROM trial_heap r WHERE r.prefix <@ q) <> n
@@ -183,8 +183,8 @@ END $$;
 
 SELECT is(pg_temp.trial(seed, alphabet, prefixes, copies, numbers), 'heap 0 btree 0 trie 0 distance 0 begins 0 matched enough',
 	format('P13, V17, D17: %s numbers of %L, %s prefixes %s times, seed %s: all ways find the longest prefix', numbers, alphabet, prefixes, copies, seed))
-FROM (VALUES (1, '0123456789', 300, 20, 20000), (2, '4444420000', 300, 20, 20000), (3, '0123401234', 300, 20, 20000), (4, '*#ABCD0159', 300, 20, 20000),
-	(5, '7777777778', 300, 20, 20000), (6, '0123456789', 4000, 1, 4000), (7, 'DDDDD00000', 4000, 3, 4000)) v(seed, alphabet, prefixes, copies, numbers);
+FROM (VALUES (1, '0123456789', 200, 30, 20000), (2, '4444420000', 200, 30, 20000), (3, '0123401234', 200, 30, 20000), (4, '*#ABCD0159', 200, 30, 20000),
+	(5, '7777777778', 200, 30, 20000), (6, '0123456789', 4000, 1, 1500), (7, 'DDDDD00000', 4000, 3, 1500)) v(seed, alphabet, prefixes, copies, numbers);
 
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
