@@ -12,7 +12,11 @@ CREATE FUNCTION billing.rate_call(cdr anyelement,
 	OUT reseller_account_id bigint, OUT reseller_rate_id bigint, OUT reseller_billsec integer, OUT reseller_amount numeric,
 	OUT provider_account_id bigint, OUT provider_service_id bigint, OUT provider_rate_id bigint, OUT provider_billsec integer,
 	OUT provider_amount numeric, OUT provider_reason text,
-	OUT did_service_id bigint, OUT did_reason text, OUT status text)
+	OUT did_service_id bigint,
+	OUT did_incoming_account_id bigint, OUT did_incoming_rate_id bigint, OUT did_incoming_billsec integer, OUT did_incoming_amount numeric,
+	OUT did_owner_account_id bigint, OUT did_owner_rate_id bigint, OUT did_owner_billsec integer, OUT did_owner_amount numeric,
+	OUT did_provider_account_id bigint, OUT did_provider_rate_id bigint, OUT did_provider_billsec integer, OUT did_provider_amount numeric,
+	OUT did_reason text, OUT status text)
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_rate_call';
 COMMENT ON FUNCTION billing.rate_call(anyelement) IS
@@ -59,3 +63,16 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_charge_amount';
 COMMENT ON FUNCTION billing.charge_amount(numeric, numeric, integer, integer, text, numeric, numeric, integer, integer, numeric, numeric, numeric, text, integer, text) IS
 'What an answered call of so many seconds costs at a price per minute (V12, C18, C19, C23): 34 billed seconds at 0.60 are 0.34. The arithmetic is exact and rounded once. Null seconds or price give null, other nulls their default. Errors: 22023 for what is out of range, 22003 for an amount of 1,000,000,000,000 or more.';
+
+CREATE FUNCTION billing.calendar_at(calendar_id bigint, instant timestamptz, OUT day_type text, OUT band text)
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_calendar_day_band';
+COMMENT ON FUNCTION billing.calendar_at(bigint, timestamptz) IS
+'The day type (work or free) and the band of an instant by the wall clock of a calendar: a date that is named is what it is named, else the weekday decides; the windows are those of the latest valid_from (K15, V19, V21, readings 14 to 18). band is null outside all windows; both are null for an unknown calendar or an infinite instant. Errors: 55000 without a ledger.';
+
+CREATE FUNCTION billing.did_fee(cdr anyelement, leg text) RETURNS numeric
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_did_fee';
+COMMENT ON FUNCTION billing.did_fee(anyelement, text) IS
+'Which part of the amount of a DID leg (did_incoming, did_owner or did_provider) is owed to its connect fee: the amount less the amount of the same call without the fee, in the currency of the leg''s account (K4). 0 when the leg does not apply. Takes what rate_call takes. Errors: 22023 for another leg, else as rate_call.';
+REVOKE EXECUTE ON FUNCTION billing.did_fee(anyelement, text) FROM PUBLIC;

@@ -42,6 +42,9 @@ extern bool billing_seconds_between(TimestampTz starts, TimestampTz ends, CallSe
 typedef enum CatalogueTable
 {
 	CATALOGUE_EXCHANGE_RATE,
+	CATALOGUE_CALENDAR,
+	CATALOGUE_CALENDAR_DAY,
+	CATALOGUE_CALENDAR_BAND,
 	CATALOGUE_TARIFF,
 	CATALOGUE_TARIFF_TERMS,
 	CATALOGUE_RATE,
@@ -51,10 +54,11 @@ typedef enum CatalogueTable
 	CATALOGUE_ACCOUNT_TERMS,
 	CATALOGUE_SERVICE,
 	CATALOGUE_SERVICE_BY_ID,
-	CATALOGUE_SERVICE_TERMS
+	CATALOGUE_SERVICE_TERMS,
+	CATALOGUE_DID_RATE
 } CatalogueTable;
 
-#define CATALOGUE_TABLES	(CATALOGUE_SERVICE_TERMS + 1)
+#define CATALOGUE_TABLES	(CATALOGUE_DID_RATE + 1)
 #define CATALOGUE_COLUMNS	32
 
 typedef struct Deck Deck;
@@ -84,6 +88,9 @@ typedef struct Catalogue
 	HTAB	   *tariffs;
 	HTAB	   *plans;
 	HTAB	   *exchange_rates;
+	HTAB	   *calendars;
+	int64		default_calendar;	/* 0: none, -1: not asked for yet */
+	HTAB	   *did_rates;
 	Directory  *directory;
 	struct DefaultTariffs *default_tariffs;
 	dlist_head	decks;			/* least recently used first */
@@ -93,6 +100,7 @@ typedef struct Catalogue
 /* An executor query in which calls are rated; all that it reads is read under its snapshot. */
 struct Statement
 {
+	bool		keep_decks;		/* a split call is being priced: its rates must stay where they are */
 	dlist_node	node;
 	MemoryContext context;
 	MemoryContextCallback callback;
@@ -156,6 +164,69 @@ extern const AccountTerms *billing_account_terms(const Account *account, Timesta
 extern int64 billing_plan_tariff(Statement *statement, int64 plan_id);
 extern bool billing_exchange(Statement *statement, const char *base, const char *quote, TimestampTz at, Exchange *exchange);
 
+/* ---- calendar.c, calendar_load.c ---- */
+
+typedef enum DayType
+{
+	DAY_ANY,
+	DAY_WORK,
+	DAY_FREE
+} DayType;
+
+/* The day type and band of an instant; a tariff without a calendar knows neither. */
+typedef struct DayBand
+{
+	DayType		day_type;
+	const char *band;
+} DayBand;
+
+typedef struct CalendarDay
+{
+	int32		date;			/* days since 2000-01-01 */
+	DayType		day_type;
+} CalendarDay;
+
+typedef struct CalendarWindow
+{
+	TimestampTz valid_from;
+	DayType		day_type;
+	int			weekdays;		/* bit 1 is Monday, bit 7 Sunday */
+	const char *band;
+	int64		starts;			/* microseconds of the day; ends < starts wraps midnight */
+	int64		ends;
+} CalendarWindow;
+
+/* What was asked last, and for which instants the answer is the same. */
+typedef struct CalendarAnswer
+{
+	DayBand		day;
+	TimestampTz from;
+	TimestampTz until;
+	int			windows;
+} CalendarAnswer;
+
+struct pg_tz;
+
+typedef struct Calendar
+{
+	int64		id;
+	char	   *name;
+	char	   *timezone;
+	struct pg_tz *zone;
+	int			free_weekdays;	/* bits as above */
+	int			ndays;
+	CalendarDay *days;			/* by date */
+	int			nwindows;
+	CalendarWindow *windows;	/* latest valid_from first */
+	CalendarAnswer last_answer;
+} Calendar;
+
+extern void billing_calendar_at(Calendar *calendar, TimestampTz at, TimestampTz windows_from, DayBand *day, TimestampTz *until);
+extern Calendar *billing_calendar(Statement *statement, int64 id);
+extern int64 billing_default_calendar(Statement *statement);
+extern DayType billing_day_type(const char *name);
+extern const char *billing_day_type_name(DayType day_type);
+
 /* ---- deck.c, deck_load.c ---- */
 
 #define TERM_FIRST_PRICE		(1 << 0)
@@ -172,6 +243,7 @@ extern bool billing_exchange(Statement *statement, const char *base, const char 
 #define TERM_DURATION_ROUNDING	(1 << 11)
 #define TERM_ROUNDING_DIGITS	(1 << 12)
 #define TERM_ROUNDING_MODE		(1 << 13)
+#define TERM_BOUNDARY			(1 << 14)
 
 /* What a rate says otherwise than its tariff; given tells which fields of terms are its own. */
 typedef struct RateOverride
@@ -179,13 +251,6 @@ typedef struct RateOverride
 	uint32		given;
 	ChargeTerms terms;
 } RateOverride;
-
-typedef enum DayType
-{
-	DAY_ANY,
-	DAY_WORK,
-	DAY_FREE
-} DayType;
 
 /* One version of a price for a prefix. */
 typedef struct Rate
@@ -209,13 +274,6 @@ typedef struct Number
 	Prefix		symbols;
 	bool		longer;
 } Number;
-
-/* The day type and band of an instant; a tariff without a calendar knows neither. */
-typedef struct DayBand
-{
-	DayType		day_type;
-	const char *band;
-} DayBand;
 
 /* All versions of one prefix: rates[first .. first + count - 1], latest first. */
 typedef struct RateGroup
@@ -254,6 +312,7 @@ struct Deck
 extern IncrementRule billing_increment_rule(const char *name);
 extern DurationRounding billing_duration_rounding(const char *name);
 extern RoundingMode billing_rounding_mode(const char *name);
+extern bool billing_boundary_splits(const char *name);
 
 extern void billing_deck_build(Deck *deck);
 extern const Rate *billing_deck_find(const Deck *deck, Number number, TimestampTz at, DayBand day);
@@ -270,6 +329,7 @@ typedef struct TariffTerms
 {
 	TimestampTz terms_from;
 	int64		base_tariff_id;
+	int64		calendar_id;	/* 0: none */
 	ChargeTerms charge;			/* price and first_price are the rate's */
 } TariffTerms;
 
@@ -285,18 +345,36 @@ typedef struct Tariff
 	bool		too_large;		/* does not fit billing.deck_memory */
 } Tariff;
 
-/* A price that was found: the rate, the tariff that holds it (maybe a base), and what is charged by it. */
+/* A price that was found: the rate, who holds it, and what is charged by it. */
 typedef struct Price
 {
-	const Tariff *tariff;
-	const Rate *rate;
+	const Tariff *tariff;		/* maybe a base of the one that was asked; NULL: a DID's own price */
+	const char *currency;
+	const Rate *rate;			/* NULL: a DID's out-payment alone */
+	DayBand		day;			/* by which the rate was chosen */
+	const char *calendar;		/* its name; NULL: none */
 	ChargeTerms terms;
 } Price;
+
+/*
+ * Finds the price that holds at an instant of a call, and until when day and band, and so the price, stay; the
+ * versions are those in force at the rating instant, which the source knows.
+ */
+typedef bool (*PriceFinder) (const void *source, TimestampTz instant, Price *price, TimestampTz *until);
+
+/* A number to be priced by a tariff. */
+typedef struct TariffSource
+{
+	Statement  *statement;
+	int64		tariff_id;
+	Number		number;
+	TimestampTz at;
+} TariffSource;
 
 extern Tariff *billing_tariff(Statement *statement, int64 id);
 extern const TariffTerms *billing_tariff_terms(const Tariff *tariff, TimestampTz at);
 extern int64 billing_default_tariff(Statement *statement, TimestampTz at);
-extern bool billing_price(Statement *statement, int64 tariff_id, Number number, TimestampTz at, Price *price);
+extern bool billing_tariff_price(const void *tariff_source, TimestampTz instant, Price *price, TimestampTz *until);
 
 /* ---- cdr.c ---- */
 
@@ -353,6 +431,18 @@ typedef enum RatedColumn
 	RATED_PROVIDER_AMOUNT,
 	RATED_PROVIDER_REASON,
 	RATED_DID_SERVICE,
+	RATED_DID_INCOMING_ACCOUNT,
+	RATED_DID_INCOMING_RATE,
+	RATED_DID_INCOMING_BILLSEC,
+	RATED_DID_INCOMING_AMOUNT,
+	RATED_DID_OWNER_ACCOUNT,
+	RATED_DID_OWNER_RATE,
+	RATED_DID_OWNER_BILLSEC,
+	RATED_DID_OWNER_AMOUNT,
+	RATED_DID_PROVIDER_ACCOUNT,
+	RATED_DID_PROVIDER_RATE,
+	RATED_DID_PROVIDER_BILLSEC,
+	RATED_DID_PROVIDER_AMOUNT,
 	RATED_DID_REASON,
 	RATED_STATUS
 } RatedColumn;
@@ -376,7 +466,9 @@ typedef struct Cdr
 	bool		answered;
 	bool		rerouted;
 	bool		bad_duration;
+	bool		bad_did_duration;
 	CallSeconds seconds;
+	CallSeconds did_seconds;	/* by the DID's own clock (K16) */
 } Cdr;
 
 extern const char *const billing_raw_names[RAW_COLUMNS];
@@ -428,6 +520,7 @@ typedef struct ServiceTerms
 	int64		tariff_id;
 	int64		plan_id;
 	int64		provider_id;
+	int64		out_payment;	/* per minute, 8 decimals */
 } ServiceTerms;
 
 typedef struct Service
@@ -444,6 +537,7 @@ typedef struct Service
 	TimestampTz active_until;	/* exclusive */
 	RawColumn	field;			/* of a pattern */
 	struct ServicePattern *pattern;
+	struct DidRates *did_rates; /* of a DID; NULL: not read yet */
 	int			nterms;
 	ServiceTerms *terms;		/* latest first */
 } Service;
@@ -476,6 +570,7 @@ typedef struct Candidates
 #define MAX_IDENTIFIER	1024
 
 extern void billing_directory_begin_call(Statement *statement);
+extern MemoryContext billing_directory_context(Statement *statement);
 extern void billing_candidates(Statement *statement, const Cdr *cdr, ServiceSide side, ServiceKind kind, RawText value, Candidates *candidates);
 extern Found billing_decide(const Candidates *candidates);
 extern bool billing_has_customer_service(Statement *statement);
@@ -489,6 +584,8 @@ extern const char *billing_kind_name(ServiceKind kind);
 typedef struct Parties
 {
 	Found		customer;
+	Found		dialler;		/* the customer who dials a DID (K2, K3) */
+	bool		dialler_on_net; /* he was found by extension, trunk or address */
 	Found		source_provider;
 	Found		target_provider;
 	const Service *did;			/* known DID of the call */
@@ -521,6 +618,9 @@ typedef struct Rating
 	Leg			customer;
 	Leg			reseller;
 	Leg			provider;
+	Leg			did_incoming;
+	Leg			did_owner;
+	Leg			did_provider;
 	int64		customer_service_id;
 	int64		provider_service_id;
 	int64		did_service_id;
@@ -533,12 +633,48 @@ typedef struct Rating
 	const char *status;
 } Rating;
 
-extern void billing_rate(Statement *statement, const Cdr *cdr, struct Trace *trace, Rating *rating);
+/* What rating a call is asked beside the call itself. */
+typedef struct RatingRequest
+{
+	struct Trace *trace;		/* NULL: nobody asks how */
+	bool		without_did_fee;	/* as if DIDs had no connect fee (K4) */
+} RatingRequest;
+
+/* A call, what is known of it, and who asks. */
+typedef struct Call
+{
+	Statement  *statement;
+	const Cdr  *cdr;
+	struct Trace *trace;
+	Number		number;
+	const char *invalid;		/* reason why the row cannot be read; NULL: it can */
+	bool		without_did_fee;
+} Call;
+
+/* One leg to be priced. */
+typedef struct LegTerms
+{
+	const char *name;
+	PriceFinder find;			/* NULL: there is no price list */
+	const void *source;
+	const char *currency;		/* of the account; NULL: the price's */
+	CallSeconds seconds;
+	int			sign;			/* of a positive charge */
+	bool		may_block;		/* a blocked rate refuses the leg, else it is a note */
+} LegTerms;
+
+extern void billing_rate(Statement *statement, const Cdr *cdr, const RatingRequest *request, Rating *rating);
+extern void billing_price_leg(Call *call, const LegTerms *terms, Leg *leg);
+extern void billing_refuse(Call *call, const LegTerms *terms, Leg *leg, const char *reason);
 extern const char *billing_status(const Rating *rating);
 
 /* ---- functions.c ---- */
 
 extern void billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr);
+
+/* ---- did.c ---- */
+
+extern void billing_rate_did(Call *call, const Parties *parties, Rating *rating);
 
 /* ---- explain.c ---- */
 

@@ -41,19 +41,26 @@ typedef struct TableNames
 static const TableNames table_names[CATALOGUE_TABLES] = {
 	[CATALOGUE_EXCHANGE_RATE] = {"exchange_rate", "exchange_rate_pkey",
 	{"base", "quote", "valid_from", "rate"}},
+	[CATALOGUE_CALENDAR] = {"calendar", "calendar_pkey",
+	{"id", "name", "timezone", "free_weekdays", "is_default"}},
+	[CATALOGUE_CALENDAR_DAY] = {"calendar_day", "calendar_day_pkey",
+	{"calendar_id", "date", "day_type"}},
+	[CATALOGUE_CALENDAR_BAND] = {"calendar_band", "calendar_band_calendar",
+	{"calendar_id", "valid_from", "day_type", "weekdays", "band", "starts", "ends"}},
 	[CATALOGUE_TARIFF] = {"tariff", "tariff_pkey",
 	{"id", "terms_from", "is_default_customer", "base_tariff_id", "connect_fee", "attempt_fee", "first_increment",
 		"next_increment", "increment_rule", "grace_seconds", "free_seconds", "min_amount", "max_amount",
-		"surcharge_percent", "duration_rounding", "rounding_digits", "rounding_mode", "name", "currency"}},
+		"surcharge_percent", "duration_rounding", "rounding_digits", "rounding_mode", "boundary", "calendar_id", "name",
+		"currency"}},
 	[CATALOGUE_TARIFF_TERMS] = {"tariff_terms", "tariff_terms_pkey",
 	{"tariff_id", "terms_from", "is_default_customer", "base_tariff_id", "connect_fee", "attempt_fee", "first_increment",
 		"next_increment", "increment_rule", "grace_seconds", "free_seconds", "min_amount", "max_amount",
-		"surcharge_percent", "duration_rounding", "rounding_digits", "rounding_mode"}},
+		"surcharge_percent", "duration_rounding", "rounding_digits", "rounding_mode", "boundary", "calendar_id"}},
 	[CATALOGUE_RATE] = {"rate", "rate_key",
 	{"id", "tariff_id", "prefix", "exact", "day_type", "band", "valid_from", "destination", "price", "first_price",
 		"connect_fee", "attempt_fee", "first_increment", "next_increment", "increment_rule", "grace_seconds",
 		"free_seconds", "min_amount", "max_amount", "surcharge_percent", "duration_rounding", "rounding_digits",
-		"rounding_mode", "blocked", "withdrawn"}},
+		"rounding_mode", "blocked", "withdrawn", "boundary"}},
 	[CATALOGUE_RATE_STEP] = {"rate_step", "rate_step_pkey",
 	{"rate_id", "from_second", "price", "increment"}},
 	[CATALOGUE_PLAN] = {"plan", "plan_pkey",
@@ -63,13 +70,18 @@ static const TableNames table_names[CATALOGUE_TABLES] = {
 	[CATALOGUE_ACCOUNT_TERMS] = {"account_terms", "account_terms_pkey",
 	{"account_id", "terms_from", "tariff_id", "plan_id", "parent_id"}},
 	[CATALOGUE_SERVICE] = {"service", "service_key",
-	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "account_id", "side", "kind", "identifier", "field",
+	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "out_payment", "account_id", "side", "kind", "identifier", "field",
 		"tenant", "primary_id", "active"}},
 	[CATALOGUE_SERVICE_BY_ID] = {"service", "service_pkey",
-	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "account_id", "side", "kind", "identifier", "field",
+	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "out_payment", "account_id", "side", "kind", "identifier", "field",
 		"tenant", "primary_id", "active"}},
 	[CATALOGUE_SERVICE_TERMS] = {"service_terms", "service_terms_pkey",
-	{"service_id", "terms_from", "tariff_id", "plan_id", "provider_id"}},
+	{"service_id", "terms_from", "tariff_id", "plan_id", "provider_id", "out_payment"}},
+	[CATALOGUE_DID_RATE] = {"did_rate", "did_rate_key",
+	{"id", "number", "tenant", "leg", "day_type", "band", "valid_from", "currency", "calendar_id", "price", "first_price",
+		"connect_fee", "attempt_fee", "first_increment", "next_increment", "increment_rule", "grace_seconds",
+		"free_seconds", "min_amount", "max_amount", "surcharge_percent", "duration_rounding", "rounding_digits",
+		"rounding_mode", "boundary", "withdrawn"}},
 };
 
 static uint64 catalogue_generation = 1;
@@ -186,6 +198,7 @@ create_catalogue(uint64 generation, uint32 transaction)
 	catalogue->context = context;
 	catalogue->generation = generation;
 	catalogue->transaction = transaction;
+	catalogue->default_calendar = -1;
 	dlist_init(&catalogue->decks);
 	PG_TRY();
 	{

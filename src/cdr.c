@@ -25,7 +25,10 @@ const char *const billing_rated_names[RATED_COLUMNS] = {
 	"customer_account_id", "customer_service_id", "customer_rate_id", "customer_billsec", "customer_amount", "customer_reason",
 	"reseller_account_id", "reseller_rate_id", "reseller_billsec", "reseller_amount",
 	"provider_account_id", "provider_service_id", "provider_rate_id", "provider_billsec", "provider_amount", "provider_reason",
-	"did_service_id", "did_reason", "status"
+	"did_service_id", "did_incoming_account_id", "did_incoming_rate_id", "did_incoming_billsec", "did_incoming_amount",
+	"did_owner_account_id", "did_owner_rate_id", "did_owner_billsec", "did_owner_amount",
+	"did_provider_account_id", "did_provider_rate_id", "did_provider_billsec", "did_provider_amount",
+	"did_reason", "status"
 };
 
 static const Oid raw_types[RAW_COLUMNS] = {
@@ -114,7 +117,10 @@ raw_instant(const CdrMap *map, RawColumn column, const Datum *values, const bool
 	return !isnull;
 }
 
-/* billsec, else from answer to end, else 0; what is negative or no number cannot be billed. */
+/*
+ * billsec, else from answer to end, else 0; what is negative or no number cannot be billed.  The DID's clock runs
+ * from its own answer; where it is not given it is the call's (K16, reading 13).
+ */
 static void
 read_seconds(const CdrMap *map, const Datum *values, const bool *nulls, bool has_answer, TimestampTz answered_at, Cdr *cdr)
 {
@@ -127,6 +133,11 @@ read_seconds(const CdrMap *map, const Datum *values, const bool *nulls, bool has
 		cdr->bad_duration = !billing_seconds_from_numeric(DatumGetNumeric(billsec), &cdr->seconds);
 	else if (has_answer && raw_instant(map, RAW_ENDED_AT, values, nulls, &ended_at))
 		cdr->bad_duration = !billing_seconds_between(answered_at, ended_at, &cdr->seconds);
+
+	cdr->did_seconds = cdr->seconds;
+	billsec = raw_datum(map, RAW_DID_BILLSEC, values, nulls, &isnull);
+	if (!isnull)
+		cdr->bad_did_duration = !billing_seconds_from_numeric(DatumGetNumeric(billsec), &cdr->did_seconds);
 }
 
 /* A row is answered when it has an answer, or time to bill, or says so. */
@@ -208,6 +219,15 @@ billing_rated_columns(const Rating *rating, Datum *values, bool *nulls)
 	set_charge(values, nulls, RATED_PROVIDER_BILLSEC, &rating->provider);
 	set_text(values, nulls, RATED_PROVIDER_REASON, rating->provider_reason);
 	set_int64(values, nulls, RATED_DID_SERVICE, rating->did_service_id);
+	set_int64(values, nulls, RATED_DID_INCOMING_ACCOUNT, rating->did_incoming.account_id);
+	set_int64(values, nulls, RATED_DID_INCOMING_RATE, rating->did_incoming.rate_id);
+	set_charge(values, nulls, RATED_DID_INCOMING_BILLSEC, &rating->did_incoming);
+	set_int64(values, nulls, RATED_DID_OWNER_ACCOUNT, rating->did_owner.account_id);
+	set_int64(values, nulls, RATED_DID_OWNER_RATE, rating->did_owner.rate_id);
+	set_charge(values, nulls, RATED_DID_OWNER_BILLSEC, &rating->did_owner);
+	set_int64(values, nulls, RATED_DID_PROVIDER_ACCOUNT, rating->did_provider.account_id);
+	set_int64(values, nulls, RATED_DID_PROVIDER_RATE, rating->did_provider.rate_id);
+	set_charge(values, nulls, RATED_DID_PROVIDER_BILLSEC, &rating->did_provider);
 	set_text(values, nulls, RATED_DID_REASON, rating->did_reason);
 	set_text(values, nulls, RATED_STATUS, rating->status);
 }
@@ -331,6 +351,12 @@ keep_other_legs(const Row *row, Rating *rating)
 	rating->customer.has_amount = !is_null(row, rated[RATED_CUSTOMER_AMOUNT]);
 	rating->reseller.applies = !is_null(row, rated[RATED_RESELLER_ACCOUNT]);
 	rating->reseller.has_amount = !is_null(row, rated[RATED_RESELLER_AMOUNT]);
+	rating->did_incoming.applies = !is_null(row, rated[RATED_DID_INCOMING_ACCOUNT]);
+	rating->did_incoming.has_amount = !is_null(row, rated[RATED_DID_INCOMING_AMOUNT]);
+	rating->did_owner.applies = !is_null(row, rated[RATED_DID_OWNER_ACCOUNT]);
+	rating->did_owner.has_amount = !is_null(row, rated[RATED_DID_OWNER_AMOUNT]);
+	rating->did_provider.applies = !is_null(row, rated[RATED_DID_PROVIDER_ACCOUNT]);
+	rating->did_provider.has_amount = !is_null(row, rated[RATED_DID_PROVIDER_AMOUNT]);
 	rating->status = billing_status(rating);
 }
 
@@ -343,7 +369,7 @@ rate_row(Row *row, Statement *statement, bool provider_only)
 	bool		nulls[RATED_COLUMNS];
 
 	billing_cdr_read(row->map, row->values, row->nulls, &cdr);
-	billing_rate(statement, &cdr, NULL, &rating);
+	billing_rate(statement, &cdr, &(RatingRequest) {0}, &rating);
 	if (provider_only)
 		keep_other_legs(row, &rating);
 	billing_rated_columns(&rating, values, nulls);

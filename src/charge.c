@@ -55,51 +55,84 @@ lay_out_aligned(const ChargeTerms *terms, Charge *charge)
 	charge->time_money = (Money) terms->first_price * first + (Money) terms->price * (charge->billed - first);
 }
 
+/* The price and increment of an increment that starts at a second, and the second from which others may hold. */
+typedef struct Stretch
+{
+	int64_t		price;
+	int64_t		increment;
+	int64_t		until;
+} Stretch;
+
+#define FOR_EVER	INT64_MAX
+
+/* The step in force, else what holds before the first one. */
+static Stretch
+step_at(const ChargeSegment *segment, int64_t position)
+{
+	Stretch		stretch = {segment->price, segment->increment, FOR_EVER};
+	int			low = 0;
+	int			high = segment->nsteps;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (segment->steps[middle].from_second <= position)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low > 0)
+	{
+		stretch.price = segment->steps[low - 1].price;
+		stretch.increment = segment->steps[low - 1].increment;
+	}
+	if (low < segment->nsteps)
+		stretch.until = segment->steps[low].from_second;
+	return stretch;
+}
+
 /*
  * The first increment, the free seconds behind it (C19), then increments until the call is covered.  A step's
- * price and increment hold from the first increment that starts at or after its second; increments are
- * never cut (K22).  The work is one round for each step, however long the call.
+ * price and increment, or those of another band or day, hold from the first increment that starts at or after
+ * their second; increments are never cut (K22, reading 15).  The work is one round for each step or boundary,
+ * however long the call.
  */
 static void
-lay_out_first_next(const ChargeTerms *terms, Charge *charge)
+lay_out_first_next(const ChargeTerms *terms, const ChargeSplit *split, Charge *charge)
 {
+	const ChargeSegment start = {0, terms->price, terms->next_increment, terms->nsteps, terms->steps};
+	const ChargeSegment *segment = &start;
 	int64_t		position = (int64_t) terms->first_increment + terms->free_seconds;
-	int64_t		price = terms->price;
-	int64_t		increment = terms->next_increment;
-	int			step = 0;
+	int			next = 0;
 
 	charge->billed = terms->first_increment;
 	charge->time_money = (Money) terms->first_price * terms->first_increment;
 
 	while (charge->micros > position * MICROS_PER_SECOND)
 	{
-		int64_t		needed;
+		Stretch		stretch;
+		int64_t		count;
 
-		while (step < terms->nsteps && terms->steps[step].from_second <= position)
-		{
-			price = terms->steps[step].price;
-			increment = terms->steps[step].increment;
-			step++;
-		}
+		while (next < split->count && split->segments[next].from_second <= position)
+			segment = &split->segments[next++];
+		stretch = step_at(segment, position);
+		if (next < split->count && split->segments[next].from_second < stretch.until)
+			stretch.until = split->segments[next].from_second;
 
-		needed = ceil_div(charge->micros - position * MICROS_PER_SECOND, increment * MICROS_PER_SECOND);
-		if (step < terms->nsteps)
-		{
-			int64_t		before_step = ceil_div(terms->steps[step].from_second - position, increment);
+		count = ceil_div(charge->micros - position * MICROS_PER_SECOND, stretch.increment * MICROS_PER_SECOND);
+		if (stretch.until != FOR_EVER && ceil_div(stretch.until - position, stretch.increment) < count)
+			count = ceil_div(stretch.until - position, stretch.increment);
 
-			if (before_step < needed)
-				needed = before_step;
-		}
-
-		charge->billed += needed * increment;
-		charge->time_money += (Money) price * needed * increment;
-		position += needed * increment;
+		charge->billed += count * stretch.increment;
+		charge->time_money += (Money) stretch.price * count * stretch.increment;
+		position += count * stretch.increment;
 	}
 }
 
 /* Billed seconds of an answered call, and the money of that time before fee and surcharge. */
 static void
-lay_out(const ChargeTerms *terms, CallSeconds seconds, Charge *charge)
+lay_out(const ChargeTerms *terms, const ChargeSplit *split, CallSeconds seconds, Charge *charge)
 {
 	charge->micros = billing_duration_round(seconds, terms->duration_rounding);
 	charge->in_grace = charge->micros > 0 && charge->micros <= terms->grace_seconds * MICROS_PER_SECOND;
@@ -111,16 +144,17 @@ lay_out(const ChargeTerms *terms, CallSeconds seconds, Charge *charge)
 	if (terms->increment_rule == INCREMENT_ALIGNED)
 		lay_out_aligned(terms, charge);
 	else
-		lay_out_first_next(terms, charge);
+		lay_out_first_next(terms, split, charge);
 }
 
 /* Billed seconds of an answered call (V10, V11, K17, K18). */
 int64_t
 billing_charge_seconds(const ChargeTerms *terms, CallSeconds seconds)
 {
+	const ChargeSplit unsplit = {0, NULL};
 	Charge		charge;
 
-	lay_out(terms, seconds, &charge);
+	lay_out(terms, &unsplit, seconds, &charge);
 	return charge.billed;
 }
 
@@ -249,10 +283,11 @@ convert_and_round(const ChargeTerms *terms, const Exchange *exchange, Charge *ch
 
 /* The whole charge of an answered call; seconds are not negative and below SECONDS_LIMIT. */
 void
-billing_charge_answered(const ChargeTerms *terms, CallSeconds seconds, const Exchange *exchange, Charge *charge)
+billing_charge_answered(const ChargeTerms *terms, const ChargeSplit *split, CallSeconds seconds,
+						const Exchange *exchange, Charge *charge)
 {
 	*charge = (Charge) {0};
-	lay_out(terms, seconds, charge);
+	lay_out(terms, split, seconds, charge);
 	if (charge->micros == 0 || charge->in_grace)
 		return;
 

@@ -12,6 +12,7 @@
 #define BILLING_CHARGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef __int128 Money;			/* units of 1e-8 */
@@ -72,9 +73,27 @@ typedef struct ChargeTerms
 	IncrementRule increment_rule;
 	DurationRounding duration_rounding;
 	RoundingMode rounding_mode;
+	bool		split;			/* boundary: each increment by the rate in which it starts */
 	int			nsteps;
 	const ChargeStep *steps;	/* by from_second */
 } ChargeTerms;
+
+/* From this second of the call on, increments start under these terms: their price, next increment and steps. */
+typedef struct ChargeSegment
+{
+	int64_t		from_second;
+	int64_t		price;
+	int32_t		increment;
+	int			nsteps;
+	const ChargeStep *steps;
+} ChargeSegment;
+
+/* Where a call crosses into other terms (reading 15); none for most. */
+typedef struct ChargeSplit
+{
+	int			count;
+	const ChargeSegment *segments;	/* by from_second */
+} ChargeSplit;
 
 /*
  * A duration as precise as it was given: whole microseconds, and whether something smaller than one was cut
@@ -110,7 +129,8 @@ typedef struct Charge
 
 extern int64_t billing_duration_round(CallSeconds seconds, DurationRounding rounding);
 extern int64_t billing_charge_seconds(const ChargeTerms *terms, CallSeconds seconds);
-extern void billing_charge_answered(const ChargeTerms *terms, CallSeconds seconds, const Exchange *exchange, Charge *charge);
+extern void billing_charge_answered(const ChargeTerms *terms, const ChargeSplit *split, CallSeconds seconds,
+									const Exchange *exchange, Charge *charge);
 extern void billing_charge_attempt(const ChargeTerms *terms, const Exchange *exchange, Charge *charge);
 
 #endif

@@ -302,6 +302,7 @@ billing_rate_terms(const ChargeTerms *defaults, const Rate *rate, ChargeTerms *t
 	TAKE(TERM_DURATION_ROUNDING, duration_rounding);
 	TAKE(TERM_ROUNDING_DIGITS, rounding_digits);
 	TAKE(TERM_ROUNDING_MODE, rounding_mode);
+	TAKE(TERM_BOUNDARY, split);
 #undef TAKE
 	terms->nsteps = override->terms.nsteps;
 	terms->steps = override->terms.steps;

@@ -17,7 +17,7 @@
 enum {RATE_ID, RATE_TARIFF, RATE_PREFIX, RATE_EXACT, RATE_DAY_TYPE, RATE_BAND, RATE_VALID_FROM, RATE_DESTINATION, RATE_PRICE,
 	RATE_FIRST_PRICE, RATE_CONNECT_FEE, RATE_ATTEMPT_FEE, RATE_FIRST_INCREMENT, RATE_NEXT_INCREMENT,
 	RATE_INCREMENT_RULE, RATE_GRACE, RATE_FREE, RATE_MIN, RATE_MAX, RATE_SURCHARGE, RATE_DURATION_ROUNDING,
-	RATE_ROUNDING_DIGITS, RATE_ROUNDING_MODE, RATE_BLOCKED, RATE_WITHDRAWN};
+	RATE_ROUNDING_DIGITS, RATE_ROUNDING_MODE, RATE_BLOCKED, RATE_WITHDRAWN, RATE_BOUNDARY};
 enum {STEP_RATE, STEP_FROM_SECOND, STEP_PRICE, STEP_INCREMENT};
 
 /* Where rates that are read are kept, and what they share. */
@@ -76,12 +76,15 @@ billing_rounding_mode(const char *name)
 	return ROUND_MODE_HALF_UP;
 }
 
-static DayType
-day_type(const char *name)
+/* Whether a boundary's name is split. */
+bool
+billing_boundary_splits(const char *name)
 {
-	if (strcmp(name, "work") == 0)
-		return DAY_WORK;
-	return strcmp(name, "free") == 0 ? DAY_FREE : DAY_ANY;
+	if (name && strcmp(name, "split") == 0)
+		return true;
+	if (name == NULL || strcmp(name, "start") != 0)
+		unknown_name("boundary", name);
+	return false;
 }
 
 /* ---- one rate ---- */
@@ -199,6 +202,11 @@ read_override(CatalogueScan *scan, RateOverride *override)
 		override->given |= TERM_ROUNDING_MODE;
 		terms->rounding_mode = billing_rounding_mode(name);
 	}
+	if ((name = billing_scan_text(scan, RATE_BOUNDARY, CurrentMemoryContext)) != NULL)
+	{
+		override->given |= TERM_BOUNDARY;
+		terms->split = billing_boundary_splits(name);
+	}
 }
 
 /* Neighbouring rates of a list mostly say the same, so one copy serves them. */
@@ -237,7 +245,7 @@ read_rate(RateReader *reader, CatalogueScan *scan, Rate *rate)
 	rate->id = billing_scan_int64(scan, RATE_ID, 0);
 	rate->prefix = DatumGetUInt64(billing_scan_datum(scan, RATE_PREFIX, &isnull));
 	rate->exact = billing_scan_bool(scan, RATE_EXACT);
-	rate->day_type = day_type(billing_scan_text(scan, RATE_DAY_TYPE, CurrentMemoryContext));
+	rate->day_type = billing_day_type(billing_scan_text(scan, RATE_DAY_TYPE, CurrentMemoryContext));
 	rate->band = billing_scan_text(scan, RATE_BAND, reader->context);
 	rate->valid_from = billing_scan_int64(scan, RATE_VALID_FROM, DT_NOBEGIN);
 	rate->destination = keep_destination(reader, billing_scan_text(scan, RATE_DESTINATION, CurrentMemoryContext));

@@ -100,7 +100,7 @@ typedef struct ServicePattern
 	MemoryContextCallback callback;
 } ServicePattern;
 
-enum {SERVICE_ID, SERVICE_TERMS_FROM, SERVICE_TARIFF, SERVICE_PLAN, SERVICE_PROVIDER, SERVICE_ACCOUNT, SERVICE_SIDE_NAME,
+enum {SERVICE_ID, SERVICE_TERMS_FROM, SERVICE_TARIFF, SERVICE_PLAN, SERVICE_PROVIDER, SERVICE_OUT_PAYMENT, SERVICE_ACCOUNT, SERVICE_SIDE_NAME,
 	SERVICE_KIND_NAME, SERVICE_IDENTIFIER, SERVICE_FIELD, SERVICE_TENANT, SERVICE_PRIMARY, SERVICE_ACTIVE};
 
 static const char *const kind_names[SERVICE_KINDS] = {
@@ -145,10 +145,13 @@ read_active(CatalogueScan *scan, Service *service)
 static void
 read_terms(CatalogueScan *scan, ServiceTerms *terms)
 {
+	bool		isnull;
+
 	terms->terms_from = billing_scan_int64(scan, SERVICE_TERMS_FROM, DT_NOBEGIN);
 	terms->tariff_id = billing_scan_int64(scan, SERVICE_TARIFF, 0);
 	terms->plan_id = billing_scan_int64(scan, SERVICE_PLAN, 0);
 	terms->provider_id = billing_scan_int64(scan, SERVICE_PROVIDER, 0);
+	terms->out_payment = billing_scan_fixed(scan, SERVICE_OUT_PAYMENT, MONEY_DIGITS, &isnull);
 }
 
 static int
@@ -613,6 +616,13 @@ billing_decide(const Candidates *candidates)
 	else if (candidates->pattern_error)
 		found.verdict = FOUND_PATTERN_ERROR;
 	return found;
+}
+
+/* The context in which what belongs to services is kept. */
+MemoryContext
+billing_directory_context(Statement *statement)
+{
+	return statement->catalogue->directory->context;
 }
 
 /* ---- by id, and whether there is any ---- */

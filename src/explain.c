@@ -104,7 +104,7 @@ billing_explain(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	billing_record_read(fcinfo, &cdr);
-	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &trace, &rating);
+	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {.trace = &trace}, &rating);
 	if (rating.customer_reason)
 		billing_trace(&trace, "customer", "outcome", "%s", rating.customer_reason);
 	if (rating.provider_reason)

@@ -105,7 +105,7 @@ billing_rate_call(PG_FUNCTION_ARGS)
 	bool		nulls[RATED_COLUMNS];
 
 	billing_record_read(fcinfo, &cdr);
-	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, NULL, &rating);
+	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {0}, &rating);
 	billing_rated_columns(&rating, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo), values, nulls)));
 }
@@ -117,7 +117,6 @@ enum {MATCH_RATE, MATCH_PREFIX, MATCH_EXACT, MATCH_DAY_TYPE, MATCH_BAND, MATCH_V
 	MATCH_NEXT_INCREMENT, MATCH_INCREMENT_RULE, MATCH_GRACE, MATCH_FREE, MATCH_MIN, MATCH_MAX, MATCH_SURCHARGE,
 	MATCH_BOUNDARY, MATCH_DURATION_ROUNDING, MATCH_ROUNDING_DIGITS, MATCH_ROUNDING_MODE, MATCH_BLOCKED, MATCH_COLUMNS};
 
-static const char *const day_type_names[] = {"any", "work", "free"};
 static const char *const duration_rounding_names[] = {"up", "half_up", "none"};
 static const char *const rounding_mode_names[] = {"half_up", "half_even", "up", "down"};
 
@@ -144,12 +143,12 @@ price_columns(const Price *price, Datum *values, bool *nulls)
 	values[MATCH_RATE] = Int64GetDatum(rate->id);
 	values[MATCH_PREFIX] = UInt64GetDatum(rate->prefix);
 	values[MATCH_EXACT] = BoolGetDatum(rate->exact);
-	values[MATCH_DAY_TYPE] = CStringGetTextDatum(day_type_names[rate->day_type]);
+	values[MATCH_DAY_TYPE] = CStringGetTextDatum(billing_day_type_name(rate->day_type));
 	values[MATCH_BAND] = optional_text(rate->band, &nulls[MATCH_BAND]);
 	values[MATCH_VALID_FROM] = TimestampTzGetDatum(rate->valid_from);
 	values[MATCH_DESTINATION] = optional_text(rate->destination, &nulls[MATCH_DESTINATION]);
 	values[MATCH_TARIFF] = Int64GetDatum(price->tariff->id);
-	values[MATCH_CURRENCY] = CStringGetTextDatum(price->tariff->currency);
+	values[MATCH_CURRENCY] = CStringGetTextDatum(price->currency);
 	values[MATCH_PRICE] = money_datum(terms->price);
 	values[MATCH_FIRST_PRICE] = money_datum(terms->first_price);
 	values[MATCH_CONNECT_FEE] = money_datum(terms->connect_fee);
@@ -164,7 +163,7 @@ price_columns(const Price *price, Datum *values, bool *nulls)
 	nulls[MATCH_MAX] = !terms->has_max;
 	values[MATCH_MAX] = terms->has_max ? money_datum(terms->max_amount) : (Datum) 0;
 	values[MATCH_SURCHARGE] = NumericGetDatum(int64_div_fast_to_numeric(terms->surcharge, 4));
-	values[MATCH_BOUNDARY] = CStringGetTextDatum("start");
+	values[MATCH_BOUNDARY] = CStringGetTextDatum(terms->split ? "split" : "start");
 	values[MATCH_DURATION_ROUNDING] = CStringGetTextDatum(duration_rounding_names[terms->duration_rounding]);
 	values[MATCH_ROUNDING_DIGITS] = Int32GetDatum(terms->rounding_digits);
 	values[MATCH_ROUNDING_MODE] = CStringGetTextDatum(rounding_mode_names[terms->rounding_mode]);
@@ -180,18 +179,22 @@ Datum
 billing_match_rate(PG_FUNCTION_ARGS)
 {
 	text	   *called = PG_GETARG_TEXT_PP(1);
-	Statement  *statement = billing_statement(fcinfo->flinfo->fn_mcxt);
-	Number		number;
+	TariffSource source = {
+		.statement = billing_statement(fcinfo->flinfo->fn_mcxt),
+		.tariff_id = PG_GETARG_INT64(0),
+		.at = PG_GETARG_TIMESTAMPTZ(2)
+	};
 	size_t		symbols;
 	Price		price;
+	TimestampTz until;
 	Datum		values[MATCH_COLUMNS] = {0};
 	bool		nulls[MATCH_COLUMNS];
 
 	memset(nulls, true, sizeof(nulls));
-	if (billing_prefix_scan(VARDATA_ANY(called), VARSIZE_ANY_EXHDR(called), &number.symbols, &symbols))
+	if (billing_prefix_scan(VARDATA_ANY(called), VARSIZE_ANY_EXHDR(called), &source.number.symbols, &symbols))
 	{
-		number.longer = symbols > PREFIX_MAX_LEN;
-		if (billing_price(statement, PG_GETARG_INT64(0), number, PG_GETARG_TIMESTAMPTZ(2), &price))
+		source.number.longer = symbols > PREFIX_MAX_LEN;
+		if (billing_tariff_price(&source, source.at, &price, &until))
 			price_columns(&price, values, nulls);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo), values, nulls)));
@@ -320,11 +323,49 @@ billing_charge_amount(PG_FUNCTION_ARGS)
 	terms.rounding_mode = PG_ARGISNULL(14) ? ROUND_MODE_HALF_UP : billing_rounding_mode(name_argument(fcinfo, 14));
 	check_rule(&terms);
 
-	billing_charge_answered(&terms, seconds_argument(fcinfo, 0), &exchange, &charge);
+	billing_charge_answered(&terms, &(ChargeSplit) {0}, seconds_argument(fcinfo, 0), &exchange, &charge);
 	if (charge.out_of_range)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("amount is out of range"),
 				 errdetail("It must be less than 1,000,000,000,000 either way.")));
 	PG_RETURN_NUMERIC(billing_numeric_from_money(charge.amount));
+}
+
+/* ---- the fee of a session ---- */
+
+static const Leg *
+did_leg_named(const Rating *rating, const char *name)
+{
+	if (strcmp(name, "did_incoming") == 0)
+		return &rating->did_incoming;
+	if (strcmp(name, "did_owner") == 0)
+		return &rating->did_owner;
+	if (strcmp(name, "did_provider") == 0)
+		return &rating->did_provider;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" is no leg of a DID", name),
+			 errdetail("It must be did_incoming, did_owner or did_provider.")));
+}
+
+/* billing.did_fee(cdr, leg): which part of a DID leg's amount is owed to the connect fee (K4). */
+PG_FUNCTION_INFO_V1(billing_did_fee);
+Datum
+billing_did_fee(PG_FUNCTION_ARGS)
+{
+	Statement  *statement = billing_statement(fcinfo->flinfo->fn_mcxt);
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Cdr			cdr;
+	Rating		rating;
+	Rating		without_fee;
+	const Leg  *leg;
+	const Leg  *other;
+
+	billing_record_read(fcinfo, &cdr);
+	billing_rate(statement, &cdr, &(RatingRequest) {0}, &rating);
+	billing_rate(statement, &cdr, &(RatingRequest) {.without_did_fee = true}, &without_fee);
+	leg = did_leg_named(&rating, name);
+	other = did_leg_named(&without_fee, name);
+	PG_RETURN_NUMERIC(billing_numeric_from_money(leg->has_amount && other->has_amount ? leg->amount - other->amount : 0));
 }

@@ -164,33 +164,66 @@ same_account(Found a, Found b)
 }
 
 static Found
-find_customer(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trace)
+find_code(Statement *statement, const Cdr *cdr, Trace *trace, const char *leg)
 {
-	RawText		redirected_by = number_text(cdr->text[RAW_REDIRECTED_BY]);
-	RawText		caller = redirected_by.data ? redirected_by : number_text(cdr->text[RAW_CALLER_NUMBER]);
 	Found		found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_AUTH_CODE, cdr->text[RAW_AUTH_CODE]);
 
-	trace_found(trace, "customer", "auth_code", cdr->text[RAW_AUTH_CODE], found);
-	if (found.verdict != FOUND_NONE)
-		return found;
-	if (parties->did)
-		return find_forwarder(statement, cdr, parties, trace);
+	trace_found(trace, leg, "auth_code", cdr->text[RAW_AUTH_CODE], found);
+	return found;
+}
 
-	found = find_source(statement, cdr, SIDE_CUSTOMER, trace, "customer");
+static Found
+find_pattern(Statement *statement, const Cdr *cdr, Trace *trace, const char *leg)
+{
+	Found		found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_PATTERN, cdr->text[RAW_CALLER_NUMBER]);
+
+	if (found.verdict != FOUND_NONE)
+		trace_found(trace, leg, "pattern; caller", cdr->text[RAW_CALLER_NUMBER], found);
+	return found;
+}
+
+/*
+ * A carrier on both sides of the source: inbound when its DID is known, else it sends us wholesale traffic and is
+ * the customer (design 5.2).
+ */
+static Found
+find_source_customer(Statement *statement, const Cdr *cdr, RawText caller, Parties *parties, Trace *trace, const char *leg)
+{
+	Found		found = find_source(statement, cdr, SIDE_CUSTOMER, trace, leg);
+
 	if (same_account(found, parties->source_provider))
 	{
-		/* Both ways are this carrier's, and no DID of ours is called: it sends us wholesale traffic. */
-		TRACE(trace, "customer", "bilateral", "the source is customer and provider; the called number is no known DID, so it is the customer");
+		if (parties->did)
+		{
+			TRACE(trace, leg, "bilateral", "the source is customer and provider; a known DID is called, so it is the provider");
+			return (Found) {FOUND_NONE, NULL};
+		}
+		TRACE(trace, leg, "bilateral", "the source is customer and provider; the called number is no known DID, so it is the customer");
 		parties->source_provider = (Found) {FOUND_NONE, NULL};
 	}
 	if (found.verdict == FOUND_ONE)
 	{
 		found = select_within(statement, cdr, caller, found);
-		trace_found(trace, "customer", "caller within the source's account", caller, found);
+		trace_found(trace, leg, "caller within the source's account", caller, found);
 	}
+	return found;
+}
+
+static Found
+find_customer(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trace)
+{
+	RawText		redirected_by = number_text(cdr->text[RAW_REDIRECTED_BY]);
+	RawText		caller = redirected_by.data ? redirected_by : number_text(cdr->text[RAW_CALLER_NUMBER]);
+	Found		found = find_code(statement, cdr, trace, "customer");
+
 	if (found.verdict != FOUND_NONE)
 		return found;
+	if (parties->did)
+		return find_forwarder(statement, cdr, parties, trace);
 
+	found = find_source_customer(statement, cdr, caller, parties, trace, "customer");
+	if (found.verdict != FOUND_NONE)
+		return found;
 	if (parties->source_provider.verdict == FOUND_NONE)
 	{
 		found = find_caller(statement, cdr, caller);
@@ -198,10 +231,39 @@ find_customer(Statement *statement, const Cdr *cdr, Parties *parties, Trace *tra
 		if (found.verdict != FOUND_NONE)
 			return found;
 	}
-	found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_PATTERN, cdr->text[RAW_CALLER_NUMBER]);
-	if (found.verdict != FOUND_NONE)
-		trace_found(trace, "customer", "pattern; caller", cdr->text[RAW_CALLER_NUMBER], found);
-	return found;
+	return find_pattern(statement, cdr, trace, "customer");
+}
+
+/*
+ * The customer who dials a DID, by whatever he is recognised (K3, reading 12).  A provider hands over calls of
+ * anybody, so behind it only an ani is believed.  On a call that went on, redirected_by speaks of the onward way.
+ */
+static void
+find_dialler(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trace)
+{
+	RawText		redirected_by = number_text(cdr->text[RAW_REDIRECTED_BY]);
+	bool		redirected = redirected_by.data && parties->did_call;
+	RawText		caller = redirected ? redirected_by : number_text(cdr->text[RAW_CALLER_NUMBER]);
+	Found		found = find_code(statement, cdr, trace, "did_incoming");
+
+	if (found.verdict == FOUND_NONE)
+	{
+		found = find_source_customer(statement, cdr, caller, parties, trace, "did_incoming");
+		parties->dialler_on_net = found.verdict != FOUND_NONE;
+	}
+	if (found.verdict == FOUND_NONE)
+	{
+		if (parties->source_provider.verdict == FOUND_NONE)
+			found = find_caller(statement, cdr, caller);
+		else
+			found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_ANI, caller);
+		trace_found(trace, "did_incoming", redirected ? "redirected_by" : "caller", caller, found);
+		parties->dialler_on_net = found.service &&
+			(found.service->kind == KIND_EXTENSION || found.service->kind == KIND_VIRTUAL_NUMBER);
+	}
+	if (found.verdict == FOUND_NONE)
+		found = find_pattern(statement, cdr, trace, "did_incoming");
+	parties->dialler = found;
 }
 
 /* ---- the providers ---- */
@@ -286,4 +348,6 @@ billing_identify(Statement *statement, const Cdr *cdr, Trace *trace, Parties *pa
 		parties->customer = find_customer(statement, cdr, parties, trace);
 	if (!parties->did_call)
 		parties->target_provider = find_target_provider(statement, cdr, parties, trace);
+	if (parties->did && !cdr->rerouted)
+		find_dialler(statement, cdr, parties, trace);
 }

@@ -9,26 +9,6 @@
 
 #include "utils/timestamp.h"
 
-/* A call, what is known of it, and who asks. */
-typedef struct Call
-{
-	Statement  *statement;
-	const Cdr  *cdr;
-	Trace	   *trace;
-	Number		number;
-	const char *invalid;		/* reason why the row cannot be read; NULL: it can */
-} Call;
-
-/* One leg to be priced. */
-typedef struct LegTerms
-{
-	const char *name;
-	int64		tariff_id;
-	const char *currency;		/* of the account; NULL: the tariff's */
-	int			sign;			/* of a positive charge */
-	bool		may_block;		/* a blocked rate refuses the leg, else it is a note */
-} LegTerms;
-
 /* ---- what the row must say ---- */
 
 /* The called number; false: it is missing or not made of dialled symbols. */
@@ -100,23 +80,53 @@ buyer_tariff(Call *call, const AccountTerms *terms)
 
 /* ---- how much (design 5.5) ---- */
 
+static const char *
+price_list_name(const Price *price)
+{
+	return price->tariff ? psprintf("tariff \"%s\"", price->tariff->name) : "the DID's prices";
+}
+
+static void
+trace_day(Call *call, const LegTerms *terms, const Price *price, const char *topic, TimestampTz instant)
+{
+	if (price->calendar)
+		billing_trace(call->trace, terms->name, topic, "%s is a %s day%s%s by calendar \"%s\"",
+					  timestamptz_to_str(instant), billing_day_type_name(price->day.day_type),
+					  price->day.band ? ", band " : ", in no band", price->day.band ? price->day.band : "", price->calendar);
+}
+
+static void
+trace_rate(Call *call, const LegTerms *terms, const Price *price)
+{
+	const Rate *rate = price->rate;
+	char	   *day = "";
+
+	if (rate->day_type != DAY_ANY || rate->band)
+		day = psprintf(", for %s days%s%s", billing_day_type_name(rate->day_type), rate->band ? " in band " : "", rate->band ? rate->band : "");
+	if (price->tariff == NULL)
+		billing_trace(call->trace, terms->name, "rate", "DID rate %lld%s, in force from %s", (long long) rate->id, day,
+					  rate->valid_from == DT_NOBEGIN ? "the beginning" : timestamptz_to_str(rate->valid_from));
+	else
+		billing_trace(call->trace, terms->name, "rate", "rate %lld of %s: %s \"%s\"%s%s%s, in force from %s%s",
+					  (long long) rate->id, price_list_name(price), rate->exact ? "the whole number" : "prefix",
+					  billing_prefix_text(rate->prefix), rate->destination ? ", " : "", rate->destination ? rate->destination : "", day,
+					  rate->valid_from == DT_NOBEGIN ? "the beginning" : timestamptz_to_str(rate->valid_from),
+					  rate->blocked ? ", blocked" : "");
+}
+
 static void
 trace_price(Call *call, const LegTerms *terms, const Price *price)
 {
 	const ChargeTerms *charge = &price->terms;
-	char	   *prefix;
 
 	if (call->trace == NULL)
 		return;
-	prefix = billing_prefix_text(price->rate->prefix);
-	billing_trace(call->trace, terms->name, "rate", "rate %lld of tariff \"%s\": %s \"%s\"%s%s, in force from %s%s",
-				  (long long) price->rate->id, price->tariff->name, price->rate->exact ? "the whole number" : "prefix", prefix,
-				  price->rate->destination ? ", " : "", price->rate->destination ? price->rate->destination : "",
-				  price->rate->valid_from == DT_NOBEGIN ? "the beginning" : timestamptz_to_str(price->rate->valid_from),
-				  price->rate->blocked ? ", blocked" : "");
+	trace_day(call, terms, price, "calendar", call->cdr->at);
+	if (price->rate)
+		trace_rate(call, terms, price);
 	billing_trace(call->trace, terms->name, "terms",
 				  "%s %s a minute (first increment %s), connect fee %s, increments %d/%d %s, grace %d s, free %d s, surcharge %s %%",
-				  billing_money_text(charge->price), price->tariff->currency, billing_money_text(charge->first_price),
+				  billing_money_text(charge->price), price->currency, billing_money_text(charge->first_price),
 				  billing_money_text(charge->connect_fee), charge->first_increment, charge->next_increment,
 				  charge->increment_rule == INCREMENT_ALIGNED ? "aligned" : "first_next", charge->grace_seconds,
 				  charge->free_seconds, billing_money_text((Money) charge->surcharge * 10000));
@@ -143,41 +153,98 @@ trace_charge(Call *call, const LegTerms *terms, const Price *price, const Exchan
 
 	exact = charge->numerator * 100 / CHARGE_DENOMINATOR;	/* shown with 10 decimals, cut */
 	billing_trace(call->trace, terms->name, "charge", "%s %s before rounding%s%s", billing_decimal_text(exact, MONEY_DIGITS + 2),
-				  price->tariff->currency, charge->minimum_held ? ", raised to the minimum" : "",
+				  price->currency, charge->minimum_held ? ", raised to the minimum" : "",
 				  charge->maximum_held ? ", lowered to the maximum" : "");
 	if (exchange->needed)
-		billing_trace(call->trace, terms->name, "exchange", "%s %s at %s", exchange->inverse ? "divided by" : "multiplied with",
-					  "the exchange rate", billing_decimal_text(exchange->rate, 9));
+		billing_trace(call->trace, terms->name, "exchange", "%s the exchange rate %s",
+					  exchange->inverse ? "divided by" : "multiplied with", billing_decimal_text(exchange->rate, 9));
 	if (charge->out_of_range)
 		billing_trace(call->trace, terms->name, "amount", "out of range: 1,000,000,000,000 or more");
 	else
 		billing_trace(call->trace, terms->name, "amount", "%s %s, rounded to %d decimals",
-					  billing_money_text(charge->amount * terms->sign), terms->currency ? terms->currency : price->tariff->currency,
+					  billing_money_text(charge->amount * terms->sign), terms->currency ? terms->currency : price->currency,
 					  by->rounding_digits);
 }
 
-static void
-refuse(Call *call, const LegTerms *terms, Leg *leg, const char *reason)
+void
+billing_refuse(Call *call, const LegTerms *terms, Leg *leg, const char *reason)
 {
 	leg->reason = reason;
 	TRACE(call->trace, terms->name, "reason", "%s", reason);
 }
 
+/* ---- calls that cross into another band or day (reading 15) ---- */
+
 static void
-charge_leg(Call *call, const LegTerms *terms, const Price *price, Leg *leg)
+trace_segment(Call *call, const LegTerms *terms, const Price *price, TimestampTz instant, int64 from_second)
+{
+	if (call->trace == NULL)
+		return;
+	trace_day(call, terms, price, "boundary", instant);
+	billing_trace(call->trace, terms->name, "part", "from second %lld: rate %lld, %s %s a minute in increments of %d s", (long long) from_second,
+				  (long long) (price->rate ? price->rate->id : 0), billing_money_text(price->terms.price), price->currency,
+				  price->terms.next_increment);
+}
+
+/*
+ * The stretches of a call behind its boundaries, each with the price for the same number in its band and day; where
+ * there is none, or it is blocked, the price before goes on.  A boundary within a second counts for increments
+ * that start behind it, and increments start at whole seconds, so it is rounded up.
+ */
+static void
+split_call(Call *call, const LegTerms *terms, const Price *start, TimestampTz until, ChargeSplit *split)
+{
+	TimestampTz at = call->cdr->at;
+	int64		length = billing_duration_round(terms->seconds, start->terms.duration_rounding);
+	const Rate *rate = start->rate;
+	ChargeSegment *segments = NULL;
+	int			room = 0;
+
+	call->statement->keep_decks = true;
+	while (until - at < length)
+	{
+		TimestampTz instant = until;
+		Price		price;
+		int64		from_second = (instant - at + MICROS_PER_SECOND - 1) / MICROS_PER_SECOND;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!terms->find(terms->source, instant, &price, &until) || (price.rate && price.rate->blocked) || price.rate == rate)
+			continue;
+		if (split->count == room)
+		{
+			room = room ? 2 * room : 16;
+			segments = segments ? repalloc_huge(segments, room * sizeof(ChargeSegment)) : palloc(room * sizeof(ChargeSegment));
+		}
+		segments[split->count++] = (ChargeSegment) {
+			from_second, price.terms.price, price.terms.next_increment, price.terms.nsteps, price.terms.steps
+		};
+		rate = price.rate;
+		trace_segment(call, terms, &price, instant, from_second);
+	}
+	call->statement->keep_decks = false;
+	split->segments = segments;
+}
+
+static void
+charge_leg(Call *call, const LegTerms *terms, const Price *price, TimestampTz until, Leg *leg)
 {
 	Exchange	exchange = {0};
+	ChargeSplit split = {0};
 	Charge		charge;
 	bool		free_attempt = !call->cdr->answered && price->terms.attempt_fee == 0;
 
 	if (terms->currency && !free_attempt &&
-		!billing_exchange(call->statement, price->tariff->currency, terms->currency, call->cdr->at, &exchange))
+		!billing_exchange(call->statement, price->currency, terms->currency, call->cdr->at, &exchange))
 	{
-		refuse(call, terms, leg, "no_exchange_rate");
+		billing_refuse(call, terms, leg, "no_exchange_rate");
 		return;
 	}
 	if (call->cdr->answered)
-		billing_charge_answered(&price->terms, call->cdr->seconds, &exchange, &charge);
+	{
+		if (price->terms.split && price->terms.increment_rule == INCREMENT_FIRST_NEXT)
+			split_call(call, terms, price, until, &split);
+		billing_charge_answered(&price->terms, &split, terms->seconds, &exchange, &charge);
+	}
 	else
 		billing_charge_attempt(&price->terms, &exchange, &charge);
 	trace_charge(call, terms, price, &exchange, &charge);
@@ -186,7 +253,7 @@ charge_leg(Call *call, const LegTerms *terms, const Price *price, Leg *leg)
 	leg->billsec = (int32) charge.billed;
 	if (charge.out_of_range)
 	{
-		refuse(call, terms, leg, "amount_out_of_range");
+		billing_refuse(call, terms, leg, "amount_out_of_range");
 		return;
 	}
 	leg->has_amount = true;
@@ -197,7 +264,7 @@ charge_leg(Call *call, const LegTerms *terms, const Price *price, Leg *leg)
 static void
 without_rate(Call *call, const LegTerms *terms, Leg *leg, const char *reason)
 {
-	refuse(call, terms, leg, reason);
+	billing_refuse(call, terms, leg, reason);
 	if (!call->cdr->answered)
 	{
 		leg->has_billsec = leg->has_amount = true;
@@ -206,30 +273,46 @@ without_rate(Call *call, const LegTerms *terms, Leg *leg, const char *reason)
 	}
 }
 
-static void
-price_leg(Call *call, const LegTerms *terms, Leg *leg)
+/* Prices a leg: fills in rate, billed seconds and amount, or the reason why not. */
+void
+billing_price_leg(Call *call, const LegTerms *terms, Leg *leg)
 {
 	Price		price;
+	TimestampTz until;
 
 	if (call->invalid)
-		refuse(call, terms, leg, call->invalid);
-	else if (terms->tariff_id == 0)
+		billing_refuse(call, terms, leg, call->invalid);
+	else if (terms->find == NULL)
 		without_rate(call, terms, leg, "no_tariff");
-	else if (!billing_price(call->statement, terms->tariff_id, call->number, call->cdr->at, &price))
+	else if (!terms->find(terms->source, call->cdr->at, &price, &until))
 		without_rate(call, terms, leg, "no_rate");
 	else
 	{
+		bool		blocked = price.rate && price.rate->blocked;
+
 		trace_price(call, terms, &price);
-		if (price.rate->blocked && terms->may_block)
+		if (blocked && terms->may_block)
 		{
-			refuse(call, terms, leg, "blocked");
+			billing_refuse(call, terms, leg, "blocked");
 			return;
 		}
-		leg->rate_id = price.rate->id;
-		charge_leg(call, terms, &price, leg);
-		if (price.rate->blocked && leg->reason == NULL)
-			refuse(call, terms, leg, "blocked");
+		leg->rate_id = price.rate ? price.rate->id : 0;
+		charge_leg(call, terms, &price, until, leg);
+		if (blocked && leg->reason == NULL)
+			billing_refuse(call, terms, leg, "blocked");
 	}
+}
+
+/* Prices a leg for the called number by a tariff; 0: there is none. */
+static void
+price_by_tariff(Call *call, LegTerms *terms, int64 tariff_id, Leg *leg)
+{
+	TariffSource source = {call->statement, tariff_id, call->number, call->cdr->at};
+
+	terms->seconds = call->cdr->seconds;
+	terms->source = &source;
+	terms->find = tariff_id != 0 ? billing_tariff_price : NULL;
+	billing_price_leg(call, terms, leg);
 }
 
 /* ---- the legs ---- */
@@ -258,10 +341,9 @@ rate_reseller(Call *call, int64 parent_id, Leg *leg)
 
 	leg->applies = true;
 	leg->account_id = parent_id;
-	terms.tariff_id = buyer_tariff(call, billing_account_terms(parent, call->cdr->at));
 	terms.currency = parent->currency;
 	TRACE(call->trace, terms.name, "account", "%s (%lld), from whom the customer buys", parent->name, (long long) parent_id);
-	price_leg(call, &terms, leg);
+	price_by_tariff(call, &terms, buyer_tariff(call, billing_account_terms(parent, call->cdr->at)), leg);
 }
 
 static void
@@ -270,16 +352,17 @@ rate_customer(Call *call, const Service *service, Rating *rating)
 	const Account *account = billing_account(call->statement, service->account_id);
 	const AccountTerms *account_terms = billing_account_terms(account, call->cdr->at);
 	LegTerms	terms = {.name = "customer", .currency = account->currency, .sign = 1, .may_block = true};
+	int64		tariff_id;
 
 	rating->customer.applies = true;
 	rating->customer.account_id = account->id;
 	rating->customer_service_id = service->id;
 	TRACE(call->trace, terms.name, "account", "%s (%lld)", account->name, (long long) account->id);
 
-	terms.tariff_id = service_tariff(call, service);
-	if (terms.tariff_id == 0)
-		terms.tariff_id = buyer_tariff(call, account_terms);
-	price_leg(call, &terms, &rating->customer);
+	tariff_id = service_tariff(call, service);
+	if (tariff_id == 0)
+		tariff_id = buyer_tariff(call, account_terms);
+	price_by_tariff(call, &terms, tariff_id, &rating->customer);
 
 	if (account_terms && account_terms->parent_id != 0)
 		rate_reseller(call, account_terms->parent_id, &rating->reseller);
@@ -290,16 +373,16 @@ static void
 rate_unknown_customer(Call *call, Rating *rating)
 {
 	LegTerms	terms = {.name = "customer", .sign = 1, .may_block = true};
+	int64		tariff_id = billing_default_tariff(call->statement, call->cdr->at);
 
-	terms.tariff_id = call->cdr->has_start ? billing_default_tariff(call->statement, call->cdr->at) : 0;
-	if (terms.tariff_id == 0)
+	if (tariff_id == 0)
 	{
-		refuse(call, &terms, &rating->customer, call->invalid ? call->invalid : "no_account");
+		billing_refuse(call, &terms, &rating->customer, call->invalid ? call->invalid : "no_account");
 		return;
 	}
 	TRACE(call->trace, terms.name, "account", "none was found; the default customer tariff prices the call");
 	rating->customer.applies = true;
-	price_leg(call, &terms, &rating->customer);
+	price_by_tariff(call, &terms, tariff_id, &rating->customer);
 	if (rating->customer.reason == NULL)
 		rating->customer.reason = "no_account";
 }
@@ -333,13 +416,14 @@ rate_provider(Call *call, const Parties *parties, Rating *rating)
 	const Account *account;
 	const AccountTerms *account_terms;
 	const ServiceTerms *service_terms;
+	int64		tariff_id;
 
 	rating->provider_expected = parties->onward_hop || parties->target_provider.verdict != FOUND_NONE;
 	if (!rating->provider_expected)
 		return;
 	if (service == NULL)
 	{
-		refuse(call, &terms, &rating->provider, call->invalid ? call->invalid : verdict_reason(parties->target_provider));
+		billing_refuse(call, &terms, &rating->provider, call->invalid ? call->invalid : verdict_reason(parties->target_provider));
 		return;
 	}
 	account = billing_account(call->statement, service->account_id);
@@ -351,22 +435,34 @@ rate_provider(Call *call, const Parties *parties, Rating *rating)
 	TRACE(call->trace, terms.name, "account", "%s (%lld)", account->name, (long long) account->id);
 
 	terms.currency = account->currency;
-	terms.tariff_id = service_terms ? service_terms->tariff_id : 0;
-	if (terms.tariff_id == 0 && account_terms)
-		terms.tariff_id = account_terms->tariff_id;
-	price_leg(call, &terms, &rating->provider);
+	tariff_id = service_terms ? service_terms->tariff_id : 0;
+	if (tariff_id == 0 && account_terms)
+		tariff_id = account_terms->tariff_id;
+	price_by_tariff(call, &terms, tariff_id, &rating->provider);
 }
 
 /* ---- status ---- */
+
+static void
+count_leg(bool expected, const Leg *leg, int *nexpected, int *npriced)
+{
+	*nexpected += expected;
+	*npriced += expected && leg->has_amount;
+}
 
 /* By how many of the expected legs have an amount (design 4). */
 const char *
 billing_status(const Rating *rating)
 {
-	int			expected = rating->customer_expected + rating->reseller.applies + rating->provider_expected;
-	int			priced = (rating->customer_expected && rating->customer.has_amount) +
-		(rating->reseller.applies && rating->reseller.has_amount) +
-		(rating->provider_expected && rating->provider.has_amount);
+	int			expected = 0;
+	int			priced = 0;
+
+	count_leg(rating->customer_expected, &rating->customer, &expected, &priced);
+	count_leg(rating->reseller.applies, &rating->reseller, &expected, &priced);
+	count_leg(rating->provider_expected, &rating->provider, &expected, &priced);
+	count_leg(rating->did_incoming.applies, &rating->did_incoming, &expected, &priced);
+	count_leg(rating->did_owner.applies, &rating->did_owner, &expected, &priced);
+	count_leg(rating->did_provider.applies, &rating->did_provider, &expected, &priced);
 
 	if (rating->invalid)
 		return "invalid";
@@ -375,11 +471,17 @@ billing_status(const Rating *rating)
 	return priced == expected ? "rated" : "partial";
 }
 
+static bool
+did_leg_applies(const Rating *rating)
+{
+	return rating->did_incoming.applies || rating->did_owner.applies || rating->did_provider.applies;
+}
+
 /* A call of which nobody expects money still says why (promise 1). */
 static void
 explain_nothing_expected(const Parties *parties, Rating *rating)
 {
-	if (rating->customer_expected || rating->provider_expected || rating->invalid)
+	if (rating->customer_expected || rating->provider_expected || did_leg_applies(rating) || rating->invalid)
 		return;
 	if (parties->did_ambiguous)
 		rating->did_reason = "ambiguous";
@@ -391,31 +493,48 @@ explain_nothing_expected(const Parties *parties, Rating *rating)
 		rating->provider_reason = "no_account";
 }
 
+static const char *
+first_reason(const char *a, const char *b, const char *c)
+{
+	if (a)
+		return a;
+	return b ? b : c;
+}
+
 /* Rates a call: fills the rating, and the trace for those who ask how. */
 void
-billing_rate(Statement *statement, const Cdr *cdr, Trace *trace, Rating *rating)
+billing_rate(Statement *statement, const Cdr *cdr, const RatingRequest *request, Rating *rating)
 {
-	Call		call = {.statement = statement, .cdr = cdr, .trace = trace};
+	Call		call = {
+		.statement = statement,
+		.cdr = cdr,
+		.trace = request->trace,
+		.without_did_fee = request->without_did_fee
+	};
 	Parties		parties = {0};
 
 	memset(rating, 0, sizeof(Rating));
+	statement->keep_decks = false;
 	billing_directory_begin_call(statement);
 	read_call(&call);
 	rating->invalid = call.invalid != NULL;
 	if (cdr->has_start)
 	{
-		TRACE(trace, "call", "instant", "%s, %s", timestamptz_to_str(cdr->at), cdr->answered ? "answered" : "not answered");
-		billing_identify(statement, cdr, trace, &parties);
+		TRACE(call.trace, "call", "instant", "%s, %s", timestamptz_to_str(cdr->at), cdr->answered ? "answered" : "not answered");
+		billing_identify(statement, cdr, call.trace, &parties);
 		rating->did_service_id = parties.did ? parties.did->id : 0;
 		rate_customer_side(&call, &parties, rating);
 		rate_provider(&call, &parties, rating);
+		if (parties.did)
+			billing_rate_did(&call, &parties, rating);
 	}
 
-	rating->customer_reason = rating->customer.reason ? rating->customer.reason : rating->reseller.reason;
+	rating->customer_reason = first_reason(rating->customer.reason, rating->reseller.reason, NULL);
 	rating->provider_reason = rating->provider.reason;
+	rating->did_reason = first_reason(rating->did_incoming.reason, rating->did_owner.reason, rating->did_provider.reason);
 	if (rating->invalid)
 		rating->customer_reason = rating->provider_reason = call.invalid;
 	explain_nothing_expected(&parties, rating);
 	rating->status = billing_status(rating);
-	TRACE(trace, "call", "status", "%s", rating->status);
+	TRACE(call.trace, "call", "status", "%s", rating->status);
 }

@@ -37,7 +37,7 @@ struct DefaultTariffs
 enum {TARIFF_ID, TARIFF_TERMS_FROM, TARIFF_IS_DEFAULT, TARIFF_BASE, TARIFF_CONNECT_FEE, TARIFF_ATTEMPT_FEE,
 	TARIFF_FIRST_INCREMENT, TARIFF_NEXT_INCREMENT, TARIFF_INCREMENT_RULE, TARIFF_GRACE, TARIFF_FREE, TARIFF_MIN,
 	TARIFF_MAX, TARIFF_SURCHARGE, TARIFF_DURATION_ROUNDING, TARIFF_ROUNDING_DIGITS, TARIFF_ROUNDING_MODE,
-	TARIFF_NAME, TARIFF_CURRENCY};
+	TARIFF_BOUNDARY, TARIFF_CALENDAR, TARIFF_NAME, TARIFF_CURRENCY};
 
 static void
 read_terms(CatalogueScan *scan, TariffTerms *terms)
@@ -63,6 +63,8 @@ read_terms(CatalogueScan *scan, TariffTerms *terms)
 	charge->duration_rounding = billing_duration_rounding(billing_scan_text(scan, TARIFF_DURATION_ROUNDING, CurrentMemoryContext));
 	charge->rounding_digits = (int8) billing_scan_int32(scan, TARIFF_ROUNDING_DIGITS, MONEY_DIGITS);
 	charge->rounding_mode = billing_rounding_mode(billing_scan_text(scan, TARIFF_ROUNDING_MODE, CurrentMemoryContext));
+	charge->split = billing_boundary_splits(billing_scan_text(scan, TARIFF_BOUNDARY, CurrentMemoryContext));
+	terms->calendar_id = billing_scan_int64(scan, TARIFF_CALENDAR, 0);
 }
 
 static int
@@ -256,7 +258,7 @@ probes_worth_a_deck(Statement *statement)
 static const Rate *
 find_rate(Statement *statement, Tariff *tariff, Number number, TimestampTz at, DayBand day)
 {
-	if (tariff->deck == NULL && !tariff->too_large)
+	if (tariff->deck == NULL && !tariff->too_large && !statement->keep_decks)
 	{
 		if (tariff->probes >= LEAST_PROBES && tariff->probes >= probes_worth_a_deck(statement))
 			billing_deck_load(statement, tariff);
@@ -271,26 +273,47 @@ find_rate(Statement *statement, Tariff *tariff, Number number, TimestampTz at, D
 	return billing_rate_probe(statement, tariff, number, at, day);
 }
 
+/* The day and band of the tariff's calendar; without one every day is the same. */
+static void
+day_of(Statement *statement, const TariffTerms *terms, TimestampTz at, TimestampTz instant, Price *price, TimestampTz *until)
+{
+	Calendar   *calendar = terms->calendar_id != 0 ? billing_calendar(statement, terms->calendar_id) : NULL;
+	TimestampTz day_until;
+
+	price->day = (DayBand) {DAY_ANY, NULL};
+	price->calendar = NULL;
+	if (calendar == NULL || TIMESTAMP_NOT_FINITE(instant))
+		return;
+	billing_calendar_at(calendar, instant, at, &price->day, &day_until);
+	price->calendar = calendar->name;
+	*until = Min(*until, day_until);
+}
+
 /*
  * The price of a number by a tariff, else by its base (design 3); false: none has a rate that is in force.
- * A rate inherits from the tariff that holds it, by that tariff's terms at the instant.
+ * A rate inherits from the tariff that holds it, by that tariff's terms at the rating instant, and is chosen by
+ * that tariff's calendar.
  */
 bool
-billing_price(Statement *statement, int64 tariff_id, Number number, TimestampTz at, Price *price)
+billing_tariff_price(const void *tariff_source, TimestampTz instant, Price *price, TimestampTz *until)
 {
-	const DayBand day = {DAY_ANY, NULL};
+	const TariffSource *source = tariff_source;
+	int64		tariff_id = source->tariff_id;
 
+	*until = DT_NOEND;
 	for (int depth = 0; depth <= BASE_DEPTH && tariff_id != 0; depth++)
 	{
-		Tariff	   *tariff = billing_tariff(statement, tariff_id);
-		const TariffTerms *terms = tariff ? billing_tariff_terms(tariff, at) : NULL;
+		Tariff	   *tariff = billing_tariff(source->statement, tariff_id);
+		const TariffTerms *terms = tariff ? billing_tariff_terms(tariff, source->at) : NULL;
 
 		if (terms == NULL)
 			return false;
-		price->rate = find_rate(statement, tariff, number, at, day);
+		day_of(source->statement, terms, source->at, instant, price, until);
+		price->rate = find_rate(source->statement, tariff, source->number, source->at, price->day);
 		if (price->rate)
 		{
 			price->tariff = tariff;
+			price->currency = tariff->currency;
 			billing_rate_terms(&terms->charge, price->rate, &price->terms);
 			return true;
 		}
