@@ -48,7 +48,7 @@ COMMENT ON FUNCTION billing._exchange(text, text, OUT numeric, OUT timestamptz) 
 	'How many units of quote one unit of base is worth now, and since when: the direct pair, else the inverse, never through a third (design 3). Both null where there is neither; 1 and null for one currency.';
 
 CREATE FUNCTION billing._warn_loss(OUT severity text, OUT problem text, OUT subject text, OUT detail text, OUT hint text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -57,8 +57,7 @@ BEGIN
 		SELECT DISTINCT l.side, l.account_id, l.tariff_id FROM billing._price_list() l WHERE l.tariff_id IS NOT NULL
 	), pair AS MATERIALIZED (
 		-- The operator buys from the providers, an account below a reseller is served by what the reseller buys.
-		SELECT p.sell_id, p.buy_id, p.reseller_id, sell.average_duration AS seconds, sell.loss_percent, sell.name AS sell_name,
-			sell.currency, buy.name AS buy_name, x.rate AS exchange
+		SELECT p.sell_id, p.buy_id, p.reseller_id, sell.average_duration AS seconds, x.rate AS exchange
 		FROM (
 			SELECT l.tariff_id AS sell_id, buy.tariff_id AS buy_id, NULL::bigint AS reseller_id
 			FROM list l
@@ -86,7 +85,7 @@ BEGIN
 		WHERE t.base_tariff_id IS NOT NULL AND c.depth < 4
 	), number AS MATERIALIZED (
 		-- The prefixes of both lists: either may be finer than the other. Any number stands for the empty one.
-		SELECT DISTINCT c.tariff_id, CASE WHEN billing.length(r.prefix) = 0 THEN '0' ELSE r.prefix::text END AS number
+		SELECT DISTINCT c.tariff_id, CASE WHEN billing.length(r.prefix) = 0 THEN '0' ELSE r.prefix END AS number
 		FROM chain c
 			JOIN billing.rate r ON r.tariff_id = c.part_id
 		WHERE r.valid_from <= now()
@@ -102,21 +101,23 @@ BEGIN
 			SELECT w.sell_id AS tariff_id, w.number, w.seconds FROM wanted w
 			UNION
 			SELECT w.buy_id, w.number, w.seconds FROM wanted w) w
-			CROSS JOIN LATERAL billing.match_rate(w.tariff_id, w.number, now()) m
+			CROSS JOIN LATERAL billing.match_rate(w.tariff_id, w.number::text, now()) m
 		WHERE m.rate_id IS NOT NULL AND NOT m.blocked
 	), cheapest AS (
-		SELECT DISTINCT ON (p.sell_id, p.reseller_id, w.number) p.*, w.number, sell.rate_id, sell.prefix, sell.destination,
-			sell.amount AS sells, buy.amount * p.exchange AS costs
+		SELECT p.sell_id, p.reseller_id, p.seconds, w.number, min(ARRAY[buy.amount * p.exchange, p.buy_id]) AS buy
 		FROM wanted w
 			JOIN pair p ON p.sell_id = w.sell_id AND p.buy_id = w.buy_id
-			JOIN priced sell ON sell.tariff_id = w.sell_id AND sell.number = w.number AND sell.seconds = w.seconds
-			JOIN priced buy ON buy.tariff_id = w.buy_id AND buy.number = w.number AND buy.seconds = w.seconds
-		ORDER BY p.sell_id, p.reseller_id, w.number, buy.amount * p.exchange, p.buy_id
+			JOIN priced buy ON buy.tariff_id = w.buy_id AND buy.number OPERATOR(billing.=) w.number AND buy.seconds = w.seconds
+		GROUP BY p.sell_id, p.reseller_id, p.seconds, w.number
 	), worst AS (
-		SELECT DISTINCT ON (c.sell_id, c.reseller_id, c.rate_id) c.*
+		SELECT DISTINCT ON (c.sell_id, c.reseller_id, sell.rate_id) c.reseller_id, c.seconds, c.number, c.buy[1] AS costs, b.name AS buy_name,
+			t.name AS sell_name, t.currency, t.loss_percent, sell.prefix, sell.destination, sell.amount AS sells
 		FROM cheapest c
-		WHERE c.sells < c.costs * (1 - c.loss_percent / 100)
-		ORDER BY c.sell_id, c.reseller_id, c.rate_id, c.sells - c.costs, c.number
+			JOIN billing.tariff t ON t.id = c.sell_id
+			JOIN billing.tariff b ON b.id = c.buy[2]
+			JOIN priced sell ON sell.tariff_id = c.sell_id AND sell.number OPERATOR(billing.=) c.number AND sell.seconds = c.seconds
+		WHERE sell.amount < c.buy[1] * (1 - t.loss_percent / 100)
+		ORDER BY c.sell_id, c.reseller_id, sell.rate_id, sell.amount - c.buy[1], c.number
 	)
 	SELECT 'warning', 'sell_below_buy', format('tariff %s, prefix %s%s', w.sell_name, w.prefix, coalesce(' (' || w.destination || ')', '')),
 		format('A call of %s s to %s sells for %s %s and costs %s %s by %s%s; loss_percent allows %s %%.', w.seconds, w.number,

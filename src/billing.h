@@ -311,7 +311,9 @@ struct Deck
 
 extern IncrementRule billing_increment_rule(const char *name);
 extern DurationRounding billing_duration_rounding(const char *name);
+extern const char *billing_duration_rounding_name(DurationRounding rounding);
 extern RoundingMode billing_rounding_mode(const char *name);
+extern const char *billing_rounding_mode_name(RoundingMode mode);
 extern bool billing_boundary_splits(const char *name);
 
 extern void billing_deck_build(Deck *deck);

@@ -8,12 +8,17 @@
 #include "catalog/pg_type_d.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/* Bytes of source and of call_id: both, and an instant, fit the 2,704 bytes of an index entry. */
+#define IDENTITY_LENGTH	1000
 
 const char *const billing_raw_names[RAW_COLUMNS] = {
 	"id", "source", "call_id", "session_id", "tenant", "started_at", "answered_at", "ended_at", "duration", "billsec",
@@ -315,6 +320,32 @@ fill_number(Row *row, RawColumn raw, RawColumn number)
 		put(row, row->map->raw[number], row->values[from - 1]);
 }
 
+/*
+ * A value of the identity that no index entry could hold keeps its beginning and gets a digest of the whole: the row
+ * is stored (promise 1), and a second delivery of it is still recognised.
+ */
+static void
+shorten(Row *row, RawColumn column)
+{
+	AttrNumber	attribute = row->map->raw[column];
+	text	   *value;
+	int			length;
+
+	if (is_null(row, attribute))
+		return;
+	value = DatumGetTextPP(row->values[attribute - 1]);
+	length = VARSIZE_ANY_EXHDR(value);
+	if (length > IDENTITY_LENGTH)
+	{
+		const unsigned char *data = (const unsigned char *) VARDATA_ANY(value);
+		int			kept = pg_mbcliplen((const char *) data, length, IDENTITY_LENGTH - 40);
+
+		put(row, attribute, CStringGetTextDatum(psprintf("%.*s#%016llx%016llx", kept, data,
+														 (unsigned long long) hash_bytes_extended(data, length, 1),
+														 (unsigned long long) hash_bytes_extended(data, length, 2))));
+	}
+}
+
 /* What must not be null and came so, for instance from another node (design 9). */
 static void
 fill_raw_columns(Row *row)
@@ -331,6 +362,8 @@ fill_raw_columns(Row *row)
 		put(row, row->map->raw[RAW_SOURCE], PointerGetDatum(cstring_to_text_with_len("", 0)));
 	if (is_null(row, row->map->raw[RAW_STARTED_AT]))
 		put(row, row->map->raw[RAW_STARTED_AT], TimestampTzGetDatum(DT_NOBEGIN));
+	shorten(row, RAW_SOURCE);
+	shorten(row, RAW_CALL_ID);
 	fill_number(row, RAW_CALLER, RAW_CALLER_NUMBER);
 	fill_number(row, RAW_CALLEE, RAW_CALLEE_NUMBER);
 }

@@ -32,7 +32,7 @@ typedef struct RateReader
 
 /* ---- names of the catalogue ---- */
 
-static void
+static pg_attribute_noreturn() void
 unknown_name(const char *what, const char *name)
 {
 	ereport(ERROR,
@@ -50,30 +50,37 @@ billing_increment_rule(const char *name)
 	return INCREMENT_FIRST_NEXT;
 }
 
+static const char *const duration_rounding_names[] = {"up", "half_up", "none"};
+static const char *const rounding_mode_names[] = {"half_up", "half_even", "up", "down"};
+
 DurationRounding
 billing_duration_rounding(const char *name)
 {
-	if (name && strcmp(name, "half_up") == 0)
-		return DURATION_HALF_UP;
-	if (name && strcmp(name, "none") == 0)
-		return DURATION_NONE;
-	if (name == NULL || strcmp(name, "up") != 0)
-		unknown_name("duration_rounding", name);
-	return DURATION_UP;
+	for (DurationRounding rounding = DURATION_UP; name && rounding <= DURATION_NONE; rounding++)
+		if (strcmp(name, duration_rounding_names[rounding]) == 0)
+			return rounding;
+	unknown_name("duration_rounding", name);
+}
+
+const char *
+billing_duration_rounding_name(DurationRounding rounding)
+{
+	return duration_rounding_names[rounding];
 }
 
 RoundingMode
 billing_rounding_mode(const char *name)
 {
-	if (name && strcmp(name, "half_even") == 0)
-		return ROUND_MODE_HALF_EVEN;
-	if (name && strcmp(name, "up") == 0)
-		return ROUND_MODE_UP;
-	if (name && strcmp(name, "down") == 0)
-		return ROUND_MODE_DOWN;
-	if (name == NULL || strcmp(name, "half_up") != 0)
-		unknown_name("rounding_mode", name);
-	return ROUND_MODE_HALF_UP;
+	for (RoundingMode mode = ROUND_MODE_HALF_UP; name && mode <= ROUND_MODE_DOWN; mode++)
+		if (strcmp(name, rounding_mode_names[mode]) == 0)
+			return mode;
+	unknown_name("rounding_mode", name);
+}
+
+const char *
+billing_rounding_mode_name(RoundingMode mode)
+{
+	return rounding_mode_names[mode];
 }
 
 /* Whether a boundary's name is split. */

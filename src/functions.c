@@ -117,8 +117,6 @@ enum {MATCH_RATE, MATCH_PREFIX, MATCH_EXACT, MATCH_DAY_TYPE, MATCH_BAND, MATCH_V
 	MATCH_NEXT_INCREMENT, MATCH_INCREMENT_RULE, MATCH_GRACE, MATCH_FREE, MATCH_MIN, MATCH_MAX, MATCH_SURCHARGE,
 	MATCH_BOUNDARY, MATCH_DURATION_ROUNDING, MATCH_ROUNDING_DIGITS, MATCH_ROUNDING_MODE, MATCH_BLOCKED, MATCH_COLUMNS};
 
-static const char *const duration_rounding_names[] = {"up", "half_up", "none"};
-static const char *const rounding_mode_names[] = {"half_up", "half_even", "up", "down"};
 
 static Datum
 optional_text(const char *text, bool *isnull)
@@ -164,9 +162,9 @@ price_columns(const Price *price, Datum *values, bool *nulls)
 	values[MATCH_MAX] = terms->has_max ? money_datum(terms->max_amount) : (Datum) 0;
 	values[MATCH_SURCHARGE] = NumericGetDatum(int64_div_fast_to_numeric(terms->surcharge, 4));
 	values[MATCH_BOUNDARY] = CStringGetTextDatum(terms->split ? "split" : "start");
-	values[MATCH_DURATION_ROUNDING] = CStringGetTextDatum(duration_rounding_names[terms->duration_rounding]);
+	values[MATCH_DURATION_ROUNDING] = CStringGetTextDatum(billing_duration_rounding_name(terms->duration_rounding));
 	values[MATCH_ROUNDING_DIGITS] = Int32GetDatum(terms->rounding_digits);
-	values[MATCH_ROUNDING_MODE] = CStringGetTextDatum(rounding_mode_names[terms->rounding_mode]);
+	values[MATCH_ROUNDING_MODE] = CStringGetTextDatum(billing_rounding_mode_name(terms->rounding_mode));
 	values[MATCH_BLOCKED] = BoolGetDatum(rate->blocked);
 }
 

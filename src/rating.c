@@ -135,6 +135,16 @@ trace_price(Call *call, const LegTerms *terms, const Price *price)
 					  charge->steps[i].from_second, billing_money_text(charge->steps[i].price), charge->steps[i].increment);
 }
 
+/* How duration_rounding has changed the seconds, if it has. */
+static const char *
+rounded_seconds(CallSeconds seconds, const ChargeTerms *terms, const Charge *charge)
+{
+	if (charge->micros == seconds.micros && !seconds.more)
+		return "";
+	return psprintf(", rounded %s to %s s", billing_duration_rounding_name(terms->duration_rounding),
+					billing_decimal_text(charge->micros, 6));
+}
+
 static void
 trace_charge(Call *call, const LegTerms *terms, const Price *price, const Exchange *exchange, const Charge *charge)
 {
@@ -148,8 +158,9 @@ trace_charge(Call *call, const LegTerms *terms, const Price *price, const Exchan
 	else if (charge->in_grace)
 		billing_trace(call->trace, terms->name, "grace", "not longer than %d s: free, without fee and minimum", by->grace_seconds);
 	else
-		billing_trace(call->trace, terms->name, "seconds", "%s s, billed %lld s",
-					  billing_money_text((Money) charge->micros * 100), (long long) charge->billed);
+		billing_trace(call->trace, terms->name, "seconds", "%s s%s, billed %lld s",
+					  billing_decimal_text(terms->seconds.micros, 6), rounded_seconds(terms->seconds, by, charge),
+					  (long long) charge->billed);
 
 	exact = charge->numerator * 100 / CHARGE_DENOMINATOR;	/* shown with 10 decimals, cut */
 	billing_trace(call->trace, terms->name, "charge", "%s %s before rounding%s%s", billing_decimal_text(exact, MONEY_DIGITS + 2),
@@ -161,9 +172,9 @@ trace_charge(Call *call, const LegTerms *terms, const Price *price, const Exchan
 	if (charge->out_of_range)
 		billing_trace(call->trace, terms->name, "amount", "out of range: 1,000,000,000,000 or more");
 	else
-		billing_trace(call->trace, terms->name, "amount", "%s %s, rounded to %d decimals",
+		billing_trace(call->trace, terms->name, "amount", "%s %s, rounded %s to %d decimals",
 					  billing_money_text(charge->amount * terms->sign), terms->currency ? terms->currency : price->currency,
-					  by->rounding_digits);
+					  billing_rounding_mode_name(by->rounding_mode), by->rounding_digits);
 }
 
 void

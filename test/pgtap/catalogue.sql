@@ -62,6 +62,19 @@ FROM (VALUES ('(''EUR'', ''USD'', ''2026-01-01'', ''NaN'')', '23514'), ('(''EUR'
 SELECT lives_ok($$ UPDATE billing.rate SET price = -99999999.99999999, first_price = 99999999.99999999 WHERE id = 11 $$, 'design 3: prices up to the bounds, negative ones too');
 SELECT lives_ok($$ UPDATE billing.rate SET first_increment = 0, next_increment = 1 WHERE id = 11 $$, 'design 5: a first increment of 0 is one');
 
+
+-- Where a guard would refuse the same, the constraint answers first, and by its name.
+SELECT throws_like(v.statement, format('%%"%s"%%', v.name), 'design 3: constraint ' || v.name) FROM (VALUES
+	('tariff_not_its_own_base', 'UPDATE billing.tariff SET base_tariff_id = id WHERE id = 2'),
+	('account_not_its_own_parent', 'UPDATE billing.account SET parent_id = id WHERE id = 2'),
+	('rate_min_max', 'INSERT INTO billing.rate (tariff_id, prefix, min_amount, max_amount) VALUES (2, ''1'', 2, 1)'),
+	('rate_aligned_free', 'INSERT INTO billing.rate (tariff_id, prefix, increment_rule, free_seconds) VALUES (2, ''1'', ''aligned'', 1)'),
+	('rate_correction_reason', 'INSERT INTO billing.rate_correction (rate_id, reason, old, new) VALUES (10, '' '', ''{}'', ''{}'')'),
+	('plan_name', 'UPDATE billing.plan SET name = '''' WHERE id = 2'),
+	('account_terms_from', 'UPDATE billing.account SET tariff_id = 1, terms_from = ''infinity'' WHERE id = 2'),
+	('service_terms_from', 'UPDATE billing.service SET tariff_id = 1, terms_from = ''infinity'' WHERE id = 20'),
+	('service_side', 'UPDATE billing.service SET side = ''both'' WHERE id = 20')) v(name, statement);
+
 -- Keys.
 SELECT throws_ok($$ INSERT INTO billing.rate (id, tariff_id, prefix) VALUES (90, 1, '44') $$, '23505', NULL, 'design 3: one rate for tariff, prefix, exact, day type, band and valid_from, band null or not');
 SELECT lives_ok($$ INSERT INTO billing.rate (id, tariff_id, prefix, exact) VALUES (90, 1, '44', true) $$, 'V17: the number 44 beside the prefix 44');
@@ -241,6 +254,9 @@ INSERT INTO billing.rate (id, tariff_id, prefix, price, destination) VALUES (700
 INSERT INTO billing.rate_step (rate_id, from_second, price) VALUES (700, 60, 0.01), (701, 60, 0.01);
 INSERT INTO billing.account (id, name, currency) SELECT 700 + n, 'leg ' || n, 'USD' FROM generate_series(0, 6) n;
 INSERT INTO billing.service (id, account_id, kind, identifier) SELECT 700 + n, 700, 'auth_code', 'code ' || n FROM generate_series(0, 3) n;
+
+SELECT is(pg_temp.refusal($$ DELETE FROM billing.rate_step; INSERT INTO billing.cdr (call_id, started_at, rated_at, customer_rate_id) VALUES ('u', '2026-01-15', now(), 701); TRUNCATE billing.rate CASCADE $$),
+	'23001', 'design 3: a used rate without steps stays under TRUNCATE');
 
 -- Each leg by itself, each in a subtransaction of its own: a call that names rate 700 there.
 SELECT is(pg_temp.refusal(format('INSERT INTO billing.cdr (call_id, started_at, rated_at, %s) VALUES (''u'', ''2026-01-15'', now(), 700); %s', n.name, v.statement)), '23001', format('design 3: %s keeps %s', n.name, v.what))
