@@ -333,10 +333,10 @@ DECLARE
 	hit record;
 BEGIN
 	WITH term AS (
-		SELECT t.id, t.name, 'infinity'::timestamptz AS ends, t.increment_rule, t.free_seconds, t.min_amount, t.max_amount FROM billing.tariff t
+		SELECT t.id, t.name, 'infinity'::timestamptz AS ends, t.increment_rule, t.boundary, t.free_seconds, t.min_amount, t.max_amount FROM billing.tariff t
 		UNION ALL
 		SELECT t.id, t.name, coalesce(lead(f.terms_from) OVER (PARTITION BY t.id ORDER BY f.terms_from), t.terms_from),
-			f.increment_rule, f.free_seconds, f.min_amount, f.max_amount
+			f.increment_rule, f.boundary, f.free_seconds, f.min_amount, f.max_amount
 		FROM billing.tariff_terms f JOIN billing.tariff t ON t.id = f.tariff_id
 	), rated AS (
 		SELECT r.* FROM billing.rate r WHERE r.tariff_id = _check_increments.tariff_id
@@ -346,24 +346,26 @@ BEGIN
 	SELECT r.id, r.prefix, m.name, m.ends,
 		coalesce(r.increment_rule, m.increment_rule) = 'aligned' AND coalesce(r.free_seconds, m.free_seconds) > 0 AS free,
 		coalesce(r.increment_rule, m.increment_rule) = 'aligned' AND EXISTS (SELECT FROM billing.rate_step s WHERE s.rate_id = r.id) AS stepped,
+		coalesce(r.increment_rule, m.increment_rule) = 'aligned' AND coalesce(r.boundary, m.boundary) = 'split' AS split,
 		coalesce(r.min_amount, m.min_amount) AS least, coalesce(r.max_amount, m.max_amount) AS most
 	INTO hit
 	FROM rated r JOIN term m ON m.id = r.tariff_id AND m.ends > r.valid_from
 	WHERE coalesce(r.min_amount, m.min_amount) > coalesce(r.max_amount, m.max_amount)
 		OR (coalesce(r.increment_rule, m.increment_rule) = 'aligned'
-			AND (coalesce(r.free_seconds, m.free_seconds) > 0 OR EXISTS (SELECT FROM billing.rate_step s WHERE s.rate_id = r.id)))
+			AND (coalesce(r.free_seconds, m.free_seconds) > 0 OR coalesce(r.boundary, m.boundary) = 'split' OR EXISTS (SELECT FROM billing.rate_step s WHERE s.rate_id = r.id)))
 	LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'rate % ("%") and the defaults of tariff "%" do not go together', hit.id, hit.prefix, hit.name USING
 			ERRCODE = 'check_violation',
 			DETAIL = CASE WHEN hit.free THEN 'Aligned increments have no free seconds.'
 				WHEN hit.stepped THEN 'Aligned increments have no steps.'
+				WHEN hit.split THEN 'Aligned increments are not split at boundaries.'
 				ELSE format('The minimum %s is above the maximum %s.', hit.least, hit.most) END
 				|| CASE WHEN isfinite(hit.ends) THEN format(' These defaults held until %s.', hit.ends) ELSE '' END,
-			HINT = 'Let the rate name the parameter itself: ' || CASE WHEN hit.free THEN 'increment_rule or free_seconds.' WHEN hit.stepped THEN 'increment_rule.' ELSE 'min_amount or max_amount.' END;
+			HINT = 'Let the rate name the parameter itself: ' || CASE WHEN hit.free THEN 'increment_rule or free_seconds.' WHEN hit.stepped THEN 'increment_rule.' WHEN hit.split THEN 'increment_rule or boundary.' ELSE 'min_amount or max_amount.' END;
 	END IF;
 END $$;
-COMMENT ON FUNCTION billing._check_increments(bigint, bigint[]) IS 'Raises 23514 when a rate of the tariff, or one of the rates, has aligned increments with free seconds or steps, or a minimum above its maximum, with the defaults that it inherits while it is in force (design 5).';
+COMMENT ON FUNCTION billing._check_increments(bigint, bigint[]) IS 'Raises 23514 when a rate of the tariff, or one of the rates, has aligned increments with free seconds, steps or boundary split, or a minimum above its maximum, with the defaults that it inherits while it is in force (design 5).';
 
 CREATE FUNCTION billing.check_tariff() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -388,16 +390,20 @@ BEGIN
 				HINT = format('Give terms_from = %L.', other.ends);
 		END IF;
 	END IF;
-	IF TG_OP = 'UPDATE' AND (NEW.increment_rule, NEW.free_seconds, NEW.min_amount, NEW.max_amount)
-		IS DISTINCT FROM (OLD.increment_rule, OLD.free_seconds, OLD.min_amount, OLD.max_amount)
+	IF TG_OP = 'UPDATE' AND (NEW.increment_rule, NEW.boundary, NEW.free_seconds, NEW.min_amount, NEW.max_amount)
+		IS DISTINCT FROM (OLD.increment_rule, OLD.boundary, OLD.free_seconds, OLD.min_amount, OLD.max_amount)
 	THEN
 		-- Waits for who inserts rates of it: their foreign keys share the row.
 		PERFORM FROM billing.tariff t WHERE t.id = NEW.id FOR UPDATE;
 		PERFORM billing._check_increments(NEW.id, NULL);
 	END IF;
+	IF TG_OP = 'UPDATE' AND NEW.calendar_id IS DISTINCT FROM OLD.calendar_id THEN
+		PERFORM FROM billing.tariff t WHERE t.id = NEW.id FOR UPDATE;
+		PERFORM billing._check_bands(NEW.id, NULL);
+	END IF;
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION billing.check_tariff() IS 'AFTER INSERT or UPDATE row trigger of tariff: bases (23514), one default customer tariff at any instant (V15, 23P01), defaults that go together with its rates (23514).';
+COMMENT ON FUNCTION billing.check_tariff() IS 'AFTER INSERT or UPDATE row trigger of tariff: bases (23514), one default customer tariff at any instant (V15, 23P01), defaults and a calendar that go together with its rates (23514).';
 
 CREATE FUNCTION billing.check_tariff_terms() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -411,13 +417,15 @@ CREATE FUNCTION billing.check_rate() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	ids bigint[];
+	chosen bigint[];
 BEGIN
 	-- A rate that overrides nothing and has no steps is as good as its tariff, whose own CHECKs hold.
 	IF TG_TABLE_NAME = 'rate' THEN
 		ids := ARRAY(
 			SELECT w.id FROM written w
-			WHERE num_nonnulls(w.increment_rule, w.free_seconds, w.min_amount, w.max_amount) > 0
+			WHERE num_nonnulls(w.increment_rule, w.boundary, w.free_seconds, w.min_amount, w.max_amount) > 0
 				OR EXISTS (SELECT FROM billing.rate_step s WHERE s.rate_id = w.id));
+		chosen := ARRAY(SELECT w.id FROM written w WHERE (w.day_type <> 'any' OR w.band IS NOT NULL) AND NOT w.withdrawn);
 	ELSE
 		ids := ARRAY(SELECT DISTINCT w.rate_id FROM written w);
 		-- The rate must not turn aligned meanwhile.
@@ -428,9 +436,13 @@ BEGIN
 		PERFORM FROM billing.tariff t WHERE t.id IN (SELECT r.tariff_id FROM billing.rate r WHERE r.id = ANY (ids)) FOR KEY SHARE;
 		PERFORM billing._check_increments(NULL, ids);
 	END IF;
+	IF chosen <> '{}' THEN
+		PERFORM FROM billing.tariff t WHERE t.id IN (SELECT r.tariff_id FROM billing.rate r WHERE r.id = ANY (chosen)) FOR KEY SHARE;
+		PERFORM billing._check_bands(NULL, chosen);
+	END IF;
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION billing.check_rate() IS 'Statement trigger of rate and rate_step, with a transition table: no aligned increments with free seconds or steps, no minimum above the maximum, inherited ones included (23514).';
+COMMENT ON FUNCTION billing.check_rate() IS 'Statement trigger of rate and rate_step, with a transition table: no aligned increments with free seconds, steps or boundary split, no minimum above the maximum, inherited ones included; no day type or band without a calendar that has it (23514).';
 
 -- Plans and accounts.
 
@@ -471,7 +483,7 @@ BEGIN
 	END;
 	RETURN NEW;
 END $$;
-COMMENT ON FUNCTION billing.known_timezone() IS 'BEFORE INSERT or UPDATE row trigger of account: timezone is the full name of a time zone that the server knows. 22023.';
+COMMENT ON FUNCTION billing.known_timezone() IS 'BEFORE INSERT or UPDATE row trigger of account and calendar: timezone is the full name of a time zone that the server knows. 22023.';
 
 CREATE FUNCTION billing.check_account() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -8,10 +8,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._steps(bigint) IS 'The steps of a rate as a jsonb array of objects with from_second, price and increment.';
 
+CREATE FUNCTION billing._correct_did_rate(rate_id bigint, changes jsonb, reason text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	former jsonb;
+	corrected jsonb;
+BEGIN
+	SELECT to_jsonb(d) INTO STRICT former FROM billing.did_rate d WHERE d.id = _correct_did_rate.rate_id FOR UPDATE;
+	corrected := to_jsonb(jsonb_populate_record(NULL::billing.did_rate, former || changes));
+	-- The proof that keep_did_rate() asks for.
+	INSERT INTO billing.rate_correction (rate_id, reason, old, new)
+	VALUES (_correct_did_rate.rate_id, _correct_did_rate.reason, former, corrected);
+	UPDATE billing.did_rate d SET (price, first_price, connect_fee, attempt_fee, first_increment, next_increment, increment_rule,
+			grace_seconds, free_seconds, min_amount, max_amount, surcharge_percent, boundary, duration_rounding, rounding_digits, rounding_mode)
+		= (SELECT n.price, n.first_price, n.connect_fee, n.attempt_fee, n.first_increment, n.next_increment, n.increment_rule,
+			n.grace_seconds, n.free_seconds, n.min_amount, n.max_amount, n.surcharge_percent, n.boundary, n.duration_rounding,
+			n.rounding_digits, n.rounding_mode
+			FROM jsonb_populate_record(NULL::billing.did_rate, corrected) n)
+	WHERE d.id = _correct_did_rate.rate_id;
+END $$;
+COMMENT ON FUNCTION billing._correct_did_rate(bigint, jsonb, text) IS 'The part of correct_rate() for DID rates; what may change has been checked.';
+
 CREATE FUNCTION billing.correct_rate(rate_id bigint, changes jsonb, reason text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	correctable CONSTANT text[] := ARRAY['price', 'first_price', 'connect_fee', 'attempt_fee', 'first_increment', 'next_increment',
+	correctable text[] := ARRAY['price', 'first_price', 'connect_fee', 'attempt_fee', 'first_increment', 'next_increment',
 		'increment_rule', 'grace_seconds', 'free_seconds', 'min_amount', 'max_amount', 'surcharge_percent', 'boundary',
 		'duration_rounding', 'rounding_digits', 'rounding_mode', 'blocked'];
 	unknown text;
@@ -19,8 +40,15 @@ DECLARE
 	corrected jsonb;
 	steps jsonb;
 	new_steps jsonb;
+	of_did boolean;
 BEGIN
 	PERFORM billing._require_ledger();
+	of_did := EXISTS (SELECT FROM billing.did_rate d WHERE d.id = correct_rate.rate_id);
+	IF of_did THEN
+		correctable := array_remove(correctable, 'blocked');
+	ELSE
+		correctable := correctable || 'steps'::text;
+	END IF;
 	IF reason IS NULL OR reason !~ '[^[:space:]]' THEN
 		RAISE EXCEPTION 'a correction needs a reason' USING
 			ERRCODE = 'invalid_parameter_value',
@@ -32,19 +60,24 @@ BEGIN
 			DETAIL = 'A jsonb object of columns and their right values is expected.',
 			HINT = 'For example {"price": 0.0125}.';
 	END IF;
-	SELECT k INTO unknown FROM jsonb_object_keys(changes) k WHERE k <> ALL (correctable || 'steps'::text) ORDER BY k LIMIT 1;
+	SELECT k INTO unknown FROM jsonb_object_keys(changes) k WHERE k <> ALL (correctable) ORDER BY k LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'a correction cannot change "%" of a rate', unknown USING
 			ERRCODE = 'invalid_parameter_value',
-			DETAIL = 'It can change: ' || array_to_string(correctable, ', ') || ', steps.',
+			DETAIL = 'It can change: ' || array_to_string(correctable, ', ') || '.',
 			HINT = 'Insert another rate for another number, time or tariff.';
+	END IF;
+
+	IF of_did THEN
+		PERFORM billing._correct_did_rate(rate_id, changes, reason);
+		RETURN rate_id;
 	END IF;
 
 	SELECT to_jsonb(r) INTO former FROM billing.rate r WHERE r.id = correct_rate.rate_id FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no rate %', coalesce(rate_id::text, 'null') USING
 			ERRCODE = 'no_data_found',
-			HINT = 'The column customer_rate_id (reseller, provider) of a call names its rate.';
+			HINT = 'The column customer_rate_id (reseller, provider, did_incoming ...) of a call names its rate.';
 	END IF;
 	steps := billing._steps(rate_id);
 	-- Through the row type, so that the record shows what the columns will hold.
@@ -75,7 +108,7 @@ BEGIN
 		SELECT FROM billing.rate_step s WHERE s.rate_id = correct_rate.rate_id AND s.from_second = n.from_second AND s.price = n.price AND s.increment = n.increment);
 	RETURN rate_id;
 END $$;
-COMMENT ON FUNCTION billing.correct_rate(bigint, jsonb, text) IS 'Corrects a mistake in a rate, also one that has priced calls (design 3): changes names columns and their right values, steps (an array of from_second, price, increment) replaces all steps. The row changes in place; billing.rate_correction keeps it as it was, with author and reason. Calls keep their amounts until they are rated again. Returns the rate. 22023 for what cannot be corrected or without a reason, P0002 when there is no such rate, 55000 without a ledger.';
+COMMENT ON FUNCTION billing.correct_rate(bigint, jsonb, text) IS 'Corrects a mistake in a rate or DID rate, also one that has priced calls (design 3): changes names columns and their right values, steps (an array of from_second, price, increment; not of DID rates) replaces all steps. The row changes in place; billing.rate_correction keeps it as it was, with author and reason. Calls keep their amounts until they are rated again. Returns the rate. 22023 for what cannot be corrected or without a reason, P0002 when there is no such rate, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.correct_rate(bigint, jsonb, text) FROM PUBLIC;
 
 CREATE FUNCTION billing.change_timezone(account_id bigint, timezone text) RETURNS void
@@ -129,6 +162,7 @@ BEGIN
 		GET DIAGNOSTICS moved = ROW_COUNT;
 	END IF;
 	EXECUTE format('ALTER TABLE billing.cdr ATTACH PARTITION billing.%I FOR VALUES FROM (%L) TO (%L)', partition, starts, ends);
+	PERFORM billing._queue_credits_of(format('billing.%I', partition)::regclass);
 	RETURN moved;
 END $$;
 COMMENT ON FUNCTION billing._add_partition(timestamptz, timestamptz) IS 'Adds one partition to billing.cdr and moves the calls of its time there from the default partition, as they are; returns how many. The caller has locked billing.cdr.';

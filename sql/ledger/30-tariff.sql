@@ -7,6 +7,7 @@ CREATE TABLE billing.tariff (
 	owner_id bigint,
 	is_default_customer boolean NOT NULL DEFAULT false,
 	base_tariff_id bigint REFERENCES billing.tariff,
+	calendar_id bigint REFERENCES billing.calendar,
 	average_duration integer NOT NULL DEFAULT 180 CONSTRAINT tariff_average_duration CHECK (average_duration BETWEEN 1 AND 86400),
 	loss_percent numeric(8,4) NOT NULL DEFAULT 0 CONSTRAINT tariff_loss_percent CHECK (loss_percent > -10000 AND loss_percent < 10000),
 	connect_fee billing.price NOT NULL DEFAULT 0,
@@ -19,17 +20,19 @@ CREATE TABLE billing.tariff (
 	min_amount billing.price CONSTRAINT tariff_min_amount CHECK (min_amount >= 0),
 	max_amount billing.price CONSTRAINT tariff_max_amount CHECK (max_amount >= 0),
 	surcharge_percent numeric(8,4) NOT NULL DEFAULT 0 CONSTRAINT tariff_surcharge_percent CHECK (surcharge_percent >= -100 AND surcharge_percent < 10000),
-	boundary text NOT NULL DEFAULT 'start' CONSTRAINT tariff_boundary CHECK (boundary IN ('start')),
+	boundary text NOT NULL DEFAULT 'start' CONSTRAINT tariff_boundary CHECK (boundary IN ('start', 'split')),
 	duration_rounding text NOT NULL DEFAULT 'up' CONSTRAINT tariff_duration_rounding CHECK (duration_rounding IN ('up', 'half_up', 'none')),
 	rounding_digits smallint NOT NULL DEFAULT 8 CONSTRAINT tariff_rounding_digits CHECK (rounding_digits BETWEEN -4 AND 8),
 	rounding_mode text NOT NULL DEFAULT 'half_up' CONSTRAINT tariff_rounding_mode CHECK (rounding_mode IN ('half_up', 'half_even', 'up', 'down')),
 	terms_from timestamptz NOT NULL DEFAULT '-infinity' CONSTRAINT tariff_terms_from CHECK (terms_from < 'infinity'),
 	CONSTRAINT tariff_min_max CHECK (min_amount <= max_amount),
 	CONSTRAINT tariff_aligned_free CHECK (increment_rule <> 'aligned' OR free_seconds = 0),
+	CONSTRAINT tariff_aligned_split CHECK (increment_rule <> 'aligned' OR boundary <> 'split'),
 	CONSTRAINT tariff_not_its_own_base CHECK (base_tariff_id <> id)
 );
 CREATE UNIQUE INDEX tariff_default_customer ON billing.tariff (is_default_customer) WHERE is_default_customer;
 CREATE INDEX tariff_base ON billing.tariff (base_tariff_id) WHERE base_tariff_id IS NOT NULL;
+CREATE INDEX tariff_calendar ON billing.tariff (calendar_id) WHERE calendar_id IS NOT NULL;
 
 COMMENT ON TABLE billing.tariff IS 'Price lists (C4, C5, P5, V3): currency, base, and the charge parameters that their rates inherit. Terms are dated (design 3).';
 COMMENT ON COLUMN billing.tariff.id IS 'Key.';
@@ -38,6 +41,7 @@ COMMENT ON COLUMN billing.tariff.currency IS 'Currency of its prices; fixed once
 COMMENT ON COLUMN billing.tariff.owner_id IS 'Account that sells by this tariff; null: the operator. Fixed once a call was priced by it.';
 COMMENT ON COLUMN billing.tariff.is_default_customer IS 'Prices customers that have no tariff of their own (V13); at most one tariff at any instant (V15). A dated term.';
 COMMENT ON COLUMN billing.tariff.base_tariff_id IS 'Tariff that is asked for numbers which this one does not price; same currency, at most 4 bases deep, no cycles. A dated term.';
+COMMENT ON COLUMN billing.tariff.calendar_id IS 'Calendar that says the day type and band of its calls; null: none, and then its rates are of day type any, without band. A dated term.';
 COMMENT ON COLUMN billing.tariff.average_duration IS 'Seconds of an average call, for the loss check only (C24, reading 35).';
 COMMENT ON COLUMN billing.tariff.loss_percent IS 'Loss that the loss check accepts, percent of the price; negative asks for a margin (C24).';
 COMMENT ON COLUMN billing.tariff.connect_fee IS 'Fee of an answered call, once, in the currency of the tariff. Inherited by its rates; a dated term.';
@@ -50,14 +54,19 @@ COMMENT ON COLUMN billing.tariff.free_seconds IS 'Seconds that are free after th
 COMMENT ON COLUMN billing.tariff.min_amount IS 'An answered call costs at least this, either way, in the currency of the tariff; null: no minimum. Inherited by its rates; a dated term.';
 COMMENT ON COLUMN billing.tariff.max_amount IS 'A call costs at most this, either way, in the currency of the tariff; null: no maximum. Inherited by its rates; a dated term.';
 COMMENT ON COLUMN billing.tariff.surcharge_percent IS 'Percent added to the charge, fee included (C18). Inherited by its rates; a dated term.';
-COMMENT ON COLUMN billing.tariff.boundary IS 'start: the whole call at the price in force when it starts (reading 15). Inherited by its rates; a dated term.';
+COMMENT ON COLUMN billing.tariff.boundary IS 'start: the whole call at the price in force when it starts; split: each increment by the band and day in which it starts (reading 15); not with aligned increments. Inherited by its rates; a dated term.';
 COMMENT ON COLUMN billing.tariff.duration_rounding IS 'How fractions of a second are rounded before increments: up, half_up, none (C22, reading 20). Inherited by its rates; a dated term.';
 COMMENT ON COLUMN billing.tariff.rounding_digits IS 'Decimals of the amount, -4 (tens of thousands) to 8 (C23). Inherited by its rates; a dated term.';
 COMMENT ON COLUMN billing.tariff.rounding_mode IS 'How the amount is rounded, once: half_up (half away from zero), half_even, up (away from zero), down (towards zero) (reading 39). Inherited by its rates; a dated term.';
 COMMENT ON COLUMN billing.tariff.terms_from IS 'Its present terms hold from this instant; former ones are in billing.tariff_terms. Give it in the UPDATE that changes a term, else they hold from now().';
 
+-- One sequence for prices of numbers and of DIDs, so that what a call names is one of either. Whoever may insert
+-- a price may number it.
+CREATE SEQUENCE billing.rate_id_seq AS bigint;
+GRANT USAGE ON SEQUENCE billing.rate_id_seq TO PUBLIC;
+
 CREATE TABLE billing.rate (
-	id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	id bigint PRIMARY KEY DEFAULT nextval('billing.rate_id_seq'),
 	tariff_id bigint NOT NULL REFERENCES billing.tariff,
 	prefix billing.prefix NOT NULL,
 	exact boolean NOT NULL DEFAULT false,
@@ -77,7 +86,7 @@ CREATE TABLE billing.rate (
 	min_amount billing.price CONSTRAINT rate_min_amount CHECK (min_amount >= 0),
 	max_amount billing.price CONSTRAINT rate_max_amount CHECK (max_amount >= 0),
 	surcharge_percent numeric(8,4) CONSTRAINT rate_surcharge_percent CHECK (surcharge_percent >= -100 AND surcharge_percent < 10000),
-	boundary text CONSTRAINT rate_boundary CHECK (boundary IN ('start')),
+	boundary text CONSTRAINT rate_boundary CHECK (boundary IN ('start', 'split')),
 	duration_rounding text CONSTRAINT rate_duration_rounding CHECK (duration_rounding IN ('up', 'half_up', 'none')),
 	rounding_digits smallint CONSTRAINT rate_rounding_digits CHECK (rounding_digits BETWEEN -4 AND 8),
 	rounding_mode text CONSTRAINT rate_rounding_mode CHECK (rounding_mode IN ('half_up', 'half_even', 'up', 'down')),
@@ -86,11 +95,14 @@ CREATE TABLE billing.rate (
 	CONSTRAINT rate_key UNIQUE NULLS NOT DISTINCT (tariff_id, prefix, exact, day_type, band, valid_from),
 	CONSTRAINT rate_min_max CHECK (min_amount <= max_amount),
 	CONSTRAINT rate_aligned_free CHECK (increment_rule <> 'aligned' OR free_seconds = 0),
+	CONSTRAINT rate_aligned_split CHECK (increment_rule <> 'aligned' OR boundary <> 'split'),
 	CONSTRAINT rate_exact_has_number CHECK (NOT exact OR billing.length(prefix) > 0)
 );
+ALTER SEQUENCE billing.rate_id_seq OWNED BY billing.rate.id;
 
+COMMENT ON SEQUENCE billing.rate_id_seq IS 'Numbers the rows of billing.rate and billing.did_rate; gaps are normal.';
 COMMENT ON TABLE billing.rate IS 'Prices of a tariff by prefix, day and band, in dated versions. A row that a call names keeps its prices: a new price is a new valid_from, a mistake goes through billing.correct_rate() (design 3).';
-COMMENT ON COLUMN billing.rate.id IS 'Key; what a priced call names.';
+COMMENT ON COLUMN billing.rate.id IS 'Key; what a priced call names. From one sequence with billing.did_rate.';
 COMMENT ON COLUMN billing.rate.tariff_id IS 'Tariff that it belongs to.';
 COMMENT ON COLUMN billing.rate.prefix IS 'First symbols of the numbers that it prices, or the whole number when exact.';
 COMMENT ON COLUMN billing.rate.exact IS 'True: only the very number (V17), before any prefix (V18).';
@@ -110,7 +122,7 @@ COMMENT ON COLUMN billing.rate.free_seconds IS 'Seconds that are free after the 
 COMMENT ON COLUMN billing.rate.min_amount IS 'An answered call costs at least this, either way, in the currency of the tariff. Null: the tariff''s.';
 COMMENT ON COLUMN billing.rate.max_amount IS 'A call costs at most this, either way, in the currency of the tariff. Null: the tariff''s.';
 COMMENT ON COLUMN billing.rate.surcharge_percent IS 'Percent added to the charge, fee included (C18). Null: the tariff''s.';
-COMMENT ON COLUMN billing.rate.boundary IS 'start: the whole call at the price in force when it starts (reading 15). Null: the tariff''s.';
+COMMENT ON COLUMN billing.rate.boundary IS 'start: the whole call at the price in force when it starts; split: each increment by the band and day in which it starts (reading 15); not with aligned increments. Null: the tariff''s.';
 COMMENT ON COLUMN billing.rate.duration_rounding IS 'How fractions of a second are rounded before increments: up, half_up, none (C22, reading 20). Null: the tariff''s.';
 COMMENT ON COLUMN billing.rate.rounding_digits IS 'Decimals of the amount, -4 (tens of thousands) to 8 (C23). Null: the tariff''s.';
 COMMENT ON COLUMN billing.rate.rounding_mode IS 'How the amount is rounded, once: half_up (half away from zero), half_even, up (away from zero), down (towards zero) (reading 39). Null: the tariff''s.';

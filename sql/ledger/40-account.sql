@@ -119,6 +119,7 @@ CREATE TABLE billing.tariff_terms (
 	terms_from timestamptz NOT NULL,
 	is_default_customer boolean NOT NULL,
 	base_tariff_id bigint REFERENCES billing.tariff,
+	calendar_id bigint REFERENCES billing.calendar,
 	connect_fee billing.price NOT NULL,
 	attempt_fee billing.price NOT NULL,
 	first_increment integer NOT NULL,
@@ -138,12 +139,14 @@ CREATE TABLE billing.tariff_terms (
 	PRIMARY KEY (tariff_id, terms_from)
 );
 CREATE INDEX tariff_terms_base ON billing.tariff_terms (base_tariff_id) WHERE base_tariff_id IS NOT NULL;
+CREATE INDEX tariff_terms_calendar ON billing.tariff_terms (calendar_id) WHERE calendar_id IS NOT NULL;
 
 COMMENT ON TABLE billing.tariff_terms IS 'Former terms of billing.tariff: in force from terms_from until the next row of the same tariff, or the live one; written by a trigger (design 3).';
 COMMENT ON COLUMN billing.tariff_terms.tariff_id IS 'Tariff whose terms they were.';
 COMMENT ON COLUMN billing.tariff_terms.terms_from IS 'In force from this instant.';
 COMMENT ON COLUMN billing.tariff_terms.is_default_customer IS 'As in billing.tariff.';
 COMMENT ON COLUMN billing.tariff_terms.base_tariff_id IS 'As in billing.tariff.';
+COMMENT ON COLUMN billing.tariff_terms.calendar_id IS 'As in billing.tariff.';
 COMMENT ON COLUMN billing.tariff_terms.connect_fee IS 'As in billing.tariff.';
 COMMENT ON COLUMN billing.tariff_terms.attempt_fee IS 'As in billing.tariff.';
 COMMENT ON COLUMN billing.tariff_terms.first_increment IS 'As in billing.tariff.';

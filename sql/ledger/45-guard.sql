@@ -63,13 +63,50 @@ CREATE TRIGGER keep_service_delete AFTER DELETE ON billing.service REFERENCING O
 CREATE TRIGGER keep_service_truncate BEFORE TRUNCATE ON billing.service
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_service');
 
+CREATE TRIGGER known_timezone BEFORE INSERT OR UPDATE OF timezone ON billing.calendar FOR EACH ROW
+	EXECUTE FUNCTION billing.known_timezone();
+CREATE TRIGGER check_calendar BEFORE INSERT OR UPDATE OF free_weekdays ON billing.calendar FOR EACH ROW
+	EXECUTE FUNCTION billing.check_calendar();
+CREATE TRIGGER keep_calendar AFTER UPDATE OR DELETE ON billing.calendar FOR EACH ROW EXECUTE FUNCTION billing.as_owner('keep_calendar');
+
+CREATE TRIGGER keep_calendar_day_insert AFTER INSERT ON billing.calendar_day REFERENCING NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_day');
+CREATE TRIGGER keep_calendar_day_update AFTER UPDATE ON billing.calendar_day REFERENCING OLD TABLE AS former NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_day');
+CREATE TRIGGER keep_calendar_day_delete AFTER DELETE ON billing.calendar_day REFERENCING OLD TABLE AS former
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_day');
+CREATE TRIGGER keep_calendar_day_truncate BEFORE TRUNCATE ON billing.calendar_day
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_day');
+
+CREATE TRIGGER check_window BEFORE INSERT OR UPDATE ON billing.calendar_band FOR EACH ROW EXECUTE FUNCTION billing.check_window();
+CREATE TRIGGER keep_calendar_band_insert AFTER INSERT ON billing.calendar_band REFERENCING NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_band');
+CREATE TRIGGER keep_calendar_band_update AFTER UPDATE ON billing.calendar_band REFERENCING OLD TABLE AS former NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_band');
+CREATE TRIGGER keep_calendar_band_delete AFTER DELETE ON billing.calendar_band REFERENCING OLD TABLE AS former
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_band');
+CREATE TRIGGER keep_calendar_band_truncate BEFORE TRUNCATE ON billing.calendar_band
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_calendar_band_truncate');
+
+CREATE TRIGGER canonical_did BEFORE INSERT OR UPDATE OF number ON billing.did_rate FOR EACH ROW EXECUTE FUNCTION billing.canonical_did();
+CREATE TRIGGER keep_did_rate_update AFTER UPDATE ON billing.did_rate REFERENCING OLD TABLE AS former NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_did_rate');
+CREATE TRIGGER keep_did_rate_delete AFTER DELETE ON billing.did_rate REFERENCING OLD TABLE AS former
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_did_rate');
+CREATE TRIGGER keep_did_rate_truncate BEFORE TRUNCATE ON billing.did_rate
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_did_rate');
+CREATE TRIGGER check_did_rate_insert AFTER INSERT ON billing.did_rate REFERENCING NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('check_did_rate');
+CREATE TRIGGER check_did_rate_update AFTER UPDATE ON billing.did_rate REFERENCING NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('check_did_rate');
+
 -- The signal by which every session drops what it has compiled (design 7). ROW, and ALWAYS: the apply worker of
 -- logical replication fires nothing else.
 DO $signal$
 DECLARE
 	catalogue regclass;
 BEGIN
-	FOREACH catalogue IN ARRAY ARRAY['billing.currency', 'billing.exchange_rate', 'billing.tariff', 'billing.rate', 'billing.rate_step',
+	FOREACH catalogue IN ARRAY ARRAY['billing.currency', 'billing.exchange_rate', 'billing.calendar', 'billing.calendar_day', 'billing.calendar_band', 'billing.did_rate', 'billing.tariff', 'billing.rate', 'billing.rate_step',
 		'billing.plan', 'billing.account', 'billing.service', 'billing.tariff_terms', 'billing.account_terms', 'billing.service_terms']::regclass[]
 	LOOP
 		EXECUTE format('CREATE TRIGGER catalogue_signal AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION billing.catalogue_changed()', catalogue);

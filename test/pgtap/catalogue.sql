@@ -7,7 +7,7 @@ CREATE EXTENSION IF NOT EXISTS billing CASCADE;
 SELECT billing.create_ledger();
 ALTER TABLE billing.account ALTER id RESTART WITH 100000;
 ALTER TABLE billing.tariff ALTER id RESTART WITH 100000;
-ALTER TABLE billing.rate ALTER id RESTART WITH 100000;
+ALTER SEQUENCE billing.rate_id_seq RESTART WITH 100000;
 ALTER TABLE billing.service ALTER id RESTART WITH 100000;
 SELECT no_plan();
 
@@ -249,7 +249,9 @@ SELECT is(pg_temp.refusal(format('UPDATE billing.plan SET tariff_id = 2 WHERE id
 FROM (VALUES (2, 'unused', NULL), (3, 'of an account', '23001'), (4, 'of a service', '23001'), (5, 'of an account formerly', '23001')) v(id, what, sqlstate);
 SELECT lives_ok($$ UPDATE billing.plan SET fee = 3 WHERE id = 3 $$, 'C20: what prices no call of a plan changes');
 
-INSERT INTO billing.tariff (id, name, currency) VALUES (70, 'used', 'USD');
+INSERT INTO billing.calendar (id, name, timezone) VALUES (70, 'used', 'UTC');
+INSERT INTO billing.calendar_band (calendar_id, band, starts, ends) VALUES (70, 'peak', '08:00', '20:00');
+INSERT INTO billing.tariff (id, name, currency, calendar_id) VALUES (70, 'used', 'USD', 70);
 INSERT INTO billing.rate (id, tariff_id, prefix, price, destination) VALUES (700, 70, '44', 0.02, 'UK'), (701, 70, '49', 0.03, 'Germany');
 INSERT INTO billing.rate_step (rate_id, from_second, price) VALUES (700, 60, 0.01), (701, 60, 0.01);
 INSERT INTO billing.account (id, name, currency) SELECT 700 + n, 'leg ' || n, 'USD' FROM generate_series(0, 6) n;

@@ -17,7 +17,9 @@ SELECT is_empty('SELECT * FROM billing.catalogue_check()', 'an empty catalogue h
 
 -- Vendors at 0.10 and 0.12 for 44, 0.30 and 0.28 for 4479; retail sells 44 at 0.20 and 4479 at 0.40.
 INSERT INTO billing.account (id, name, is_provider, currency) VALUES (3, 'Vendor', true, 'USD'), (4, 'Other vendor', true, 'USD');
-INSERT INTO billing.tariff (id, name, currency) VALUES (101, 'retail', 'USD'), (103, 'vendor', 'USD'), (104, 'other vendor', 'USD');
+INSERT INTO billing.calendar (id, name, timezone) VALUES (1, 'week', 'UTC');
+INSERT INTO billing.calendar_band (calendar_id, band, starts, ends) VALUES (1, 'peak', '08:00', '20:00');
+INSERT INTO billing.tariff (id, name, currency, calendar_id) VALUES (101, 'retail', 'USD', 1), (103, 'vendor', 'USD', NULL), (104, 'other vendor', 'USD', NULL);
 INSERT INTO billing.rate (tariff_id, prefix, destination, price) VALUES
 	(101, '44', 'UK', 0.20), (101, '4479', 'UK mobile', 0.40),
 	(103, '44', 'UK', 0.10), (103, '4479', 'UK mobile', 0.30),
