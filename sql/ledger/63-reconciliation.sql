@@ -5,7 +5,8 @@ CREATE OR REPLACE VIEW billing.customer_summary AS
 SELECT ch.account_id, a.name AS account, ch.leg, billing._month(ch.instant, coalesce(a.timezone, 'UTC')) AS month, ch.currency,
 	count(*) AS calls, count(*) FILTER (WHERE ch.answered) AS answered,
 	coalesce(sum(ch.seconds), 0) AS seconds, coalesce(sum(ch.billed_seconds), 0) AS billed_seconds,
-	sum(ch.amount) AS amount, count(*) FILTER (WHERE ch.amount IS NULL) AS unpriced_calls
+	sum(ch.amount) AS amount, count(*) FILTER (WHERE ch.amount IS NULL) AS unpriced_calls,
+	sum(ch.credit) AS credit, sum(ch.net) AS net
 FROM billing.charge ch
 	LEFT JOIN billing.account a ON a.id = ch.account_id
 WHERE ch.leg IN ('customer', 'reseller', 'did_incoming', 'did_owner')
@@ -23,12 +24,15 @@ COMMENT ON COLUMN billing.customer_summary.seconds IS 'Seconds before rounding a
 COMMENT ON COLUMN billing.customer_summary.billed_seconds IS 'Seconds after increments.';
 COMMENT ON COLUMN billing.customer_summary.amount IS 'What the account owes for them; null where none of them has a price.';
 COMMENT ON COLUMN billing.customer_summary.unpriced_calls IS 'Calls without a price: counted, not in amount; billing.unrated says why.';
+COMMENT ON COLUMN billing.customer_summary.credit IS 'What is taken off because of other calls, such as connect fees of a session that are due once (K4).';
+COMMENT ON COLUMN billing.customer_summary.net IS 'amount - credit: what the account owes after all.';
 
 CREATE OR REPLACE VIEW billing.provider_reconciliation AS
 SELECT billing._month(ch.instant, a.timezone) AS month, ch.account_id AS provider_id, a.name AS provider, ch.leg, ch.destination,
 	count(*) AS calls, count(*) FILTER (WHERE ch.answered) AS answered,
 	coalesce(sum(ch.seconds), 0) AS seconds, coalesce(sum(ch.billed_seconds), 0) AS billed_seconds,
-	-sum(ch.amount) AS owed, ch.currency, count(*) FILTER (WHERE ch.amount IS NULL) AS unpriced_calls
+	-sum(ch.amount) AS owed, ch.currency, count(*) FILTER (WHERE ch.amount IS NULL) AS unpriced_calls,
+	-sum(ch.credit) AS credit, -sum(ch.net) AS net
 FROM billing.charge ch
 	JOIN billing.account a ON a.id = ch.account_id
 WHERE ch.leg IN ('provider', 'did_provider')
@@ -47,3 +51,5 @@ COMMENT ON COLUMN billing.provider_reconciliation.billed_seconds IS 'Seconds aft
 COMMENT ON COLUMN billing.provider_reconciliation.owed IS 'What we owe the provider: positive, we pay; negative, it pays. Null where none of the calls has a price.';
 COMMENT ON COLUMN billing.provider_reconciliation.currency IS 'The provider''s currency.';
 COMMENT ON COLUMN billing.provider_reconciliation.unpriced_calls IS 'Calls without a price: counted, not in owed; billing.unrated says why.';
+COMMENT ON COLUMN billing.provider_reconciliation.credit IS 'What is taken off what we owe because of other calls, such as connect fees of a session that are due once (K4); has the sign of owed.';
+COMMENT ON COLUMN billing.provider_reconciliation.net IS 'owed - credit: what we owe after all.';

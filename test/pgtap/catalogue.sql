@@ -357,7 +357,7 @@ SELECT results_eq($$
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 	WHERE t.tgfoid = 'billing.catalogue_changed()'::regprocedure AND t.tgenabled = 'A'
 	GROUP BY 1 ORDER BY 1
-$$, $$ SELECT name, 1::bigint, 1::bigint FROM unnest(ARRAY['account', 'account_terms', 'currency', 'exchange_rate', 'plan', 'rate', 'rate_step', 'service', 'service_terms', 'tariff', 'tariff_terms']) name ORDER BY 1 $$,
+$$, $$ SELECT name, 1::bigint, 1::bigint FROM unnest(ARRAY['account', 'account_terms', 'calendar', 'calendar_band', 'calendar_day', 'currency', 'did_rate', 'exchange_rate', 'plan', 'rate', 'rate_step', 'service', 'service_terms', 'tariff', 'tariff_terms']) name ORDER BY 1 $$,
 	'design 7: every catalogue table signals each row and TRUNCATE, always');
 
 SELECT * FROM finish();
