@@ -147,6 +147,20 @@ billing_account_terms(const Account *account, TimestampTz at)
 	return NULL;
 }
 
+/* Whether an account is the owner, or was below it at the instant. */
+bool
+billing_belongs_to(Statement *statement, int64 account_id, int64 owner_id, TimestampTz at)
+{
+	const Account *account;
+	const AccountTerms *terms;
+
+	if (account_id == owner_id)
+		return true;
+	account = billing_account(statement, account_id);
+	terms = account ? billing_account_terms(account, at) : NULL;
+	return terms && terms->parent_id == owner_id;
+}
+
 /* The tariff of a plan, 0 if it has none. */
 int64
 billing_plan_tariff(Statement *statement, int64 plan_id)

@@ -123,6 +123,7 @@ typedef struct CatalogueScan
 extern void billing_catalogue_init(void);
 extern Statement *billing_statement(MemoryContext query_context);
 extern Oid	billing_ledger_relation(const char *name);
+extern void billing_check_reader(Oid owner);
 extern void billing_ledger_missing(void) pg_attribute_noreturn();
 extern HTAB *billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize);
 extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
@@ -161,6 +162,7 @@ typedef struct Account
 
 extern const Account *billing_account(Statement *statement, int64 id);
 extern const AccountTerms *billing_account_terms(const Account *account, TimestampTz at);
+extern bool billing_belongs_to(Statement *statement, int64 account_id, int64 owner_id, TimestampTz at);
 extern int64 billing_plan_tariff(Statement *statement, int64 plan_id);
 extern bool billing_exchange(Statement *statement, const char *base, const char *quote, TimestampTz at, Exchange *exchange);
 
@@ -562,6 +564,8 @@ typedef struct Found
 /* Services that match at one level, before they are decided between. */
 typedef struct Candidates
 {
+	bool		owned;			/* DIDs in stock are not asked for */
+	int64		within;			/* only of this account and those below it; 0: of any */
 	int			count;
 	int			room;
 	bool		pattern_error;
@@ -591,7 +595,8 @@ typedef struct Parties
 	Found		source_provider;
 	Found		target_provider;
 	const Service *did;			/* known DID of the call */
-	bool		did_ambiguous;
+	bool		did_ambiguous;	/* of several accounts or tenants */
+	bool		did_unknown;	/* one is called, or was, that we do not know */
 	bool		onward_hop;		/* dst_trunk, dst_ip or provider_code names one */
 	bool		did_call;		/* ends at a known DID */
 } Parties;
@@ -661,6 +666,7 @@ typedef struct LegTerms
 	const void *source;
 	const char *currency;		/* of the account; NULL: the price's */
 	CallSeconds seconds;
+	bool		answered;
 	int			sign;			/* of a positive charge */
 	bool		may_block;		/* a blocked rate refuses the leg, else it is a note */
 } LegTerms;

@@ -17,18 +17,22 @@
 
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class_d.h"
 #include "catalog/pg_collation_d.h"
-#include "catalog/pg_type_d.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "storage/bufmgr.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 typedef struct TableNames
 {
@@ -82,6 +86,29 @@ static const TableNames table_names[CATALOGUE_TABLES] = {
 		"connect_fee", "attempt_fee", "first_increment", "next_increment", "increment_rule", "grace_seconds",
 		"free_seconds", "min_amount", "max_amount", "surcharge_percent", "duration_rounding", "rounding_digits",
 		"rounding_mode", "boundary", "withdrawn"}},
+};
+
+/* What the columns must hold, whichever table they stand in; a domain counts as its base type. */
+static const struct
+{
+	const char *column;
+	Oid			type;
+}			column_types[] = {
+	{"base", TEXTOID}, {"quote", TEXTOID}, {"valid_from", TIMESTAMPTZOID}, {"rate", NUMERICOID},
+	{"id", INT8OID}, {"name", TEXTOID}, {"timezone", TEXTOID}, {"free_weekdays", INT2ARRAYOID}, {"is_default", BOOLOID},
+	{"calendar_id", INT8OID}, {"date", DATEOID}, {"day_type", TEXTOID}, {"weekdays", INT2ARRAYOID}, {"band", TEXTOID},
+	{"starts", TIMEOID}, {"ends", TIMEOID}, {"terms_from", TIMESTAMPTZOID}, {"is_default_customer", BOOLOID},
+	{"base_tariff_id", INT8OID}, {"connect_fee", NUMERICOID}, {"attempt_fee", NUMERICOID}, {"first_increment", INT4OID},
+	{"next_increment", INT4OID}, {"increment_rule", TEXTOID}, {"grace_seconds", INT4OID}, {"free_seconds", INT4OID},
+	{"min_amount", NUMERICOID}, {"max_amount", NUMERICOID}, {"surcharge_percent", NUMERICOID},
+	{"duration_rounding", TEXTOID}, {"rounding_digits", INT2OID}, {"rounding_mode", TEXTOID}, {"boundary", TEXTOID},
+	{"currency", TEXTOID}, {"tariff_id", INT8OID}, {"exact", BOOLOID}, {"destination", TEXTOID}, {"price", NUMERICOID},
+	{"first_price", NUMERICOID}, {"blocked", BOOLOID}, {"withdrawn", BOOLOID}, {"rate_id", INT8OID},
+	{"from_second", INT4OID}, {"increment", INT4OID}, {"plan_id", INT8OID}, {"parent_id", INT8OID},
+	{"is_provider", BOOLOID}, {"account_id", INT8OID}, {"provider_id", INT8OID}, {"out_payment", NUMERICOID},
+	{"side", TEXTOID}, {"kind", TEXTOID}, {"identifier", TEXTOID}, {"field", TEXTOID}, {"tenant", TEXTOID},
+	{"primary_id", INT8OID}, {"active", TSTZRANGEOID}, {"service_id", INT8OID}, {"number", TEXTOID}, {"leg", TEXTOID},
+	{"prefix", InvalidOid}		/* billing.prefix */
 };
 
 static uint64 catalogue_generation = 1;
@@ -169,22 +196,71 @@ watch_relations(void)
 	}
 }
 
+/*
+ * Rating by trigger reads the catalogue with the rights of the owner of the table that fired (design 2), so that nobody
+ * learns prices by putting the trigger on a table of his own.
+ */
+void
+billing_check_reader(Oid owner)
+{
+	for (int i = 0; i < CATALOGUE_TABLES; i++)
+	{
+		Oid			table = billing_ledger_relation(table_names[i].table);
+
+		if (!OidIsValid(table))
+			billing_ledger_missing();
+		if (pg_class_aclcheck(table, owner, ACL_SELECT) != ACLCHECK_OK)
+			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table_names[i].table);
+	}
+}
+
+static Oid
+expected_type(const char *column)
+{
+	for (int i = 0; i < (int) lengthof(column_types); i++)
+		if (strcmp(column_types[i].column, column) == 0)
+			return OidIsValid(column_types[i].type) ? column_types[i].type :
+				GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(column),
+								ObjectIdGetDatum(get_namespace_oid(BILLING_SCHEMA, false)));
+	elog(ERROR, "column \"%s\" of the catalogue has no type", column);
+}
+
+static AttrNumber
+map_column(const TableNames *names, Oid relation, const char *column)
+{
+	AttrNumber	attribute = get_attnum(relation, column);
+
+	if (attribute == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s.%s\" does not exist", column, BILLING_SCHEMA, names->table),
+				 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
+	if (getBaseType(get_atttype(relation, attribute)) != expected_type(column))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s.%s\" has type %s", column, BILLING_SCHEMA, names->table,
+						format_type_be(get_atttype(relation, attribute))),
+				 errdetail("It must have type %s.", format_type_be(expected_type(column)))));
+	return attribute;
+}
+
+/* The table and its columns, checked, because they are read without the executor's help. */
 static void
 map_table(CatalogueTable table, TableMap *map)
 {
 	const TableNames *names = &table_names[table];
 
 	map->relation = watched[table];
+	if (get_rel_relkind(map->relation) != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not an ordinary table", BILLING_SCHEMA, names->table),
+				 errdetail("The catalogue is read by its own tables only; views, partitioned and foreign tables will not do.")));
 	map->index = billing_ledger_relation(names->index);
+	if (OidIsValid(map->index) && (IndexGetRelation(map->index, true) != map->relation || !get_index_isvalid(map->index)))
+		map->index = InvalidOid;
 	for (int i = 0; i < CATALOGUE_COLUMNS && names->columns[i]; i++)
-	{
-		map->attribute[i] = get_attnum(map->relation, names->columns[i]);
-		if (map->attribute[i] == InvalidAttrNumber)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of table \"%s.%s\" does not exist", names->columns[i], BILLING_SCHEMA, names->table),
-					 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
-	}
+		map->attribute[i] = map_column(names, map->relation, names->columns[i]);
 }
 
 /* ---- catalogues ---- */

@@ -48,6 +48,22 @@ raw_type(RawColumn column)
 	return OidIsValid(raw_types[column]) ? raw_types[column] : TEXTOID;
 }
 
+static const Oid rated_types[RATED_COLUMNS] = {
+	[RATED_CUSTOMER_BILLSEC] = INT4OID, [RATED_CUSTOMER_AMOUNT] = NUMERICOID, [RATED_CUSTOMER_REASON] = TEXTOID,
+	[RATED_RESELLER_BILLSEC] = INT4OID, [RATED_RESELLER_AMOUNT] = NUMERICOID,
+	[RATED_PROVIDER_BILLSEC] = INT4OID, [RATED_PROVIDER_AMOUNT] = NUMERICOID, [RATED_PROVIDER_REASON] = TEXTOID,
+	[RATED_DID_INCOMING_BILLSEC] = INT4OID, [RATED_DID_INCOMING_AMOUNT] = NUMERICOID,
+	[RATED_DID_OWNER_BILLSEC] = INT4OID, [RATED_DID_OWNER_AMOUNT] = NUMERICOID,
+	[RATED_DID_PROVIDER_BILLSEC] = INT4OID, [RATED_DID_PROVIDER_AMOUNT] = NUMERICOID,
+	[RATED_DID_REASON] = TEXTOID, [RATED_STATUS] = TEXTOID	/* the others are ids */
+};
+
+static inline Oid
+rated_type(RatedColumn column)
+{
+	return OidIsValid(rated_types[column]) ? rated_types[column] : INT8OID;
+}
+
 /* ---- columns by name ---- */
 
 static AttrNumber
@@ -59,7 +75,7 @@ find_attribute(TupleDesc desc, const char *name, Oid type)
 
 		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), name) != 0)
 			continue;
-		if (OidIsValid(type) && attribute->atttypid != type)
+		if (attribute->atttypid != type)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of a CDR has type %s", name, format_type_be(attribute->atttypid)),
@@ -77,7 +93,7 @@ billing_cdr_map(TupleDesc desc, CdrMap *map)
 	for (int i = 0; i < RAW_COLUMNS; i++)
 		map->raw[i] = find_attribute(desc, billing_raw_names[i], raw_type(i));
 	for (int i = 0; i < RATED_COLUMNS; i++)
-		map->rated[i] = find_attribute(desc, billing_rated_names[i], InvalidOid);
+		map->rated[i] = find_attribute(desc, billing_rated_names[i], rated_type(i));
 	map->rated_at = find_attribute(desc, "rated_at", TIMESTAMPTZOID);
 }
 
@@ -415,6 +431,7 @@ rate_row(Row *row, Statement *statement, bool provider_only)
 		row->values[attribute - 1] = values[i];
 		row->nulls[attribute - 1] = nulls[i];
 	}
+	row->changed = true;
 	put(row, row->map->rated_at, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 }
 
@@ -425,6 +442,7 @@ trigger_map(FunctionCallInfo fcinfo, Relation relation)
 
 	if (map == NULL)
 	{
+		billing_check_reader(relation->rd_rel->relowner);
 		map = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(CdrMap));
 		billing_cdr_map(RelationGetDescr(relation), map);
 		fcinfo->flinfo->fn_extra = map;

@@ -182,6 +182,23 @@ fit_of(const Rate *rate, DayBand day)
 	return (rate->band ? 2 : 0) + (rate->day_type != DAY_ANY ? 1 : 0);
 }
 
+/* Whether a later version of the same day type and band is in force; the rates stand latest first. */
+static bool
+superseded(const DidSource *source, int position)
+{
+	const Rate *rate = &source->rates[position].rate;
+
+	for (int i = 0; i < position; i++)
+	{
+		const Rate *later = &source->rates[i].rate;
+
+		if (later->valid_from <= source->at && later->day_type == rate->day_type &&
+			(later->band == NULL) == (rate->band == NULL) && (rate->band == NULL || strcmp(later->band, rate->band) == 0))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The version in force with the best fit; each is judged by its own calendar.  Of the same fit the latest decides,
  * and if that one is withdrawn the fit has none.
@@ -198,7 +215,7 @@ choose_rate(const DidSource *source, TimestampTz instant, Price *price, Timestam
 		Price		day;
 		int			fit;
 
-		if (rate->rate.valid_from > source->at)
+		if (rate->rate.valid_from > source->at || superseded(source, i))
 			continue;
 		day_of(source, rate, instant, &day, until);
 		fit = fit_of(&rate->rate, day.day);
@@ -275,6 +292,7 @@ price_did(Call *call, DidLeg which, const struct DidRates *rates, int64 account_
 		.source = &source,
 		.currency = account->currency,
 		.seconds = call->cdr->did_seconds,
+		.answered = call->cdr->answered || call->cdr->did_seconds.micros > 0 || call->cdr->did_seconds.more,
 		.sign = 1
 	};
 
@@ -337,7 +355,13 @@ rate_did_provider(Call *call, const Parties *parties, const struct DidRates *rat
 		TRACE(call->trace, leg_names[DID_PROVIDER], "reason", "provider_mismatch: account %lld delivered the call, the number is of account %lld",
 			  (long long) source->account_id, (long long) provider_id);
 	}
-	else if (parties->source_provider.verdict == FOUND_NONE && parties->dialler_on_net)
+	else if (source == NULL && parties->source_provider.verdict != FOUND_NONE)
+	{
+		leg->applies = true;
+		leg->reason = parties->source_provider.verdict == FOUND_AMBIGUOUS ? "ambiguous" : "pattern_error";
+		TRACE(call->trace, leg_names[DID_PROVIDER], "reason", "which provider delivered the call is not clear: %s", leg->reason);
+	}
+	else if (source == NULL && parties->dialler_on_net)
 		not_applicable(call, DID_PROVIDER, "a customer of ours dials on the net");
 	else if (rates->count[DID_PROVIDER] == 0)
 		not_applicable(call, DID_PROVIDER, "the number has no such price");

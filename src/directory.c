@@ -495,25 +495,56 @@ in_tenant(const Service *service, RawText tenant)
 	return (int) strlen(service->tenant) == tenant.length && memcmp(service->tenant, tenant.data ? tenant.data : "", tenant.length) == 0;
 }
 
-/*
- * Of the services with one identifier: those of the row's tenant, else those without a tenant; for a row
- * without tenant those without, else all, of which decide() makes one or none (D6, design 5.2).
- */
-static int
-add_by_tenant(const Service *first, const Cdr *cdr, Candidates *candidates)
+/* A virtual number lives no longer than its primary (reading 26). */
+static bool
+counts(Statement *statement, const Service *service, const Cdr *cdr, const Candidates *candidates)
 {
-	const RawText tenant = cdr->text[RAW_TENANT];
+	if (!active_at(service, cdr->at) || (candidates->owned && service->account_id == 0))
+		return false;
+	if (candidates->within != 0 && !billing_belongs_to(statement, service->account_id, candidates->within, cdr->at))
+		return false;
+	if (service->kind == KIND_VIRTUAL_NUMBER)
+	{
+		const Service *primary = billing_service(statement, service->primary_id);
+
+		return primary && active_at(primary, cdr->at);
+	}
+	return true;
+}
+
+/*
+ * Tenants are asked in rounds, and the first round with a match decides: services of the row's tenant, then those
+ * without a tenant; for a row without tenant those without, then all, of which decide() makes one or none (D6,
+ * design 5.2).
+ */
+#define TENANT_ROUNDS	3
+
+static bool
+in_round(const Service *service, RawText tenant, int round)
+{
 	const RawText none = {NULL, 0};
+
+	switch (round)
+	{
+		case 0:
+			return tenant.data != NULL && in_tenant(service, tenant);
+		case 1:
+			return in_tenant(service, none);
+		default:
+			return tenant.data == NULL;
+	}
+}
+
+/* Of the services with one identifier those that the tenants' rounds select; how many. */
+static int
+add_by_tenant(Statement *statement, const Service *first, const Cdr *cdr, Candidates *candidates)
+{
 	int			before = candidates->count;
 
-	for (int round = 0; round < 3 && candidates->count == before; round++)
-	{
-		if ((round == 0 && tenant.data == NULL) || (round == 2 && tenant.data != NULL))
-			continue;
+	for (int round = 0; round < TENANT_ROUNDS && candidates->count == before; round++)
 		for (const Service *service = first; service; service = service->next)
-			if (active_at(service, cdr->at) && (round == 2 || in_tenant(service, round == 0 ? tenant : none)))
+			if (in_round(service, cdr->text[RAW_TENANT], round) && counts(statement, service, cdr, candidates))
 				add_candidate(candidates, service);
-	}
 	return candidates->count - before;
 }
 
@@ -537,33 +568,46 @@ add_networks(Statement *statement, const Cdr *cdr, ServiceSide side, RawText val
 		if (!(masks[bits / 64] & (UINT64CONST(1) << (bits % 64))))
 			continue;
 		clear_host_bits(&address, bits);
-		if (add_by_tenant(find_services(statement, side, KIND_IP, network), cdr, candidates) > 0)
+		if (add_by_tenant(statement, find_services(statement, side, KIND_IP, network), cdr, candidates) > 0)
 			return;
 	}
+}
+
+/* A pattern matches what its field holds; a field that is not given it does not match. */
+static void
+add_pattern(const Service *service, const Cdr *cdr, Candidates *candidates)
+{
+	RawText		value = cdr->text[service->field];
+	int			result;
+
+	if (value.data == NULL)
+		return;
+	result = match_pattern(service, value);
+	if (result == REG_OKAY)
+		add_candidate(candidates, service);
+	else if (result != REG_NOMATCH)
+		candidates->pattern_error = true;
 }
 
 static void
 add_patterns(Statement *statement, const Cdr *cdr, ServiceSide side, Candidates *candidates)
 {
 	Directory  *directory = statement->catalogue->directory;
-	ListCell   *cell;
+	int			before = candidates->count;
 
 	if (!directory->complete[side][KIND_PATTERN])
 		complete_kind(statement, directory, side, KIND_PATTERN);
-	foreach(cell, directory->patterns[side])
+	for (int round = 0; round < TENANT_ROUNDS && candidates->count == before; round++)
 	{
-		const Service *service = lfirst(cell);
-		RawText		value = cdr->text[service->field];
-		int			result;
+		ListCell   *cell;
 
-		if (!active_at(service, cdr->at) ||
-			(service->tenant[0] && cdr->text[RAW_TENANT].data && !in_tenant(service, cdr->text[RAW_TENANT])))
-			continue;
-		result = match_pattern(service, value.data ? value : (RawText) {"", 0});
-		if (result == REG_OKAY)
-			add_candidate(candidates, service);
-		else if (result != REG_NOMATCH)
-			candidates->pattern_error = true;
+		foreach(cell, directory->patterns[side])
+		{
+			const Service *service = lfirst(cell);
+
+			if (in_round(service, cdr->text[RAW_TENANT], round) && counts(statement, service, cdr, candidates))
+				add_pattern(service, cdr, candidates);
+		}
 	}
 }
 
@@ -581,7 +625,7 @@ billing_candidates(Statement *statement, const Cdr *cdr, ServiceSide side, Servi
 	{
 		/* longer identifiers do not exist: an index entry could not hold them */
 		if (value.length <= MAX_IDENTIFIER)
-			add_by_tenant(find_services(statement, side, kind, value), cdr, candidates);
+			add_by_tenant(statement, find_services(statement, side, kind, value), cdr, candidates);
 	}
 }
 

@@ -7,6 +7,8 @@
  */
 #include "billing.h"
 
+#include "mb/pg_wchar.h"
+
 static const char *
 found_name(Found found)
 {
@@ -23,6 +25,14 @@ found_name(Found found)
 	}
 }
 
+#define SHOWN_BYTES		80		/* of a value in an explanation */
+
+static int
+shown_length(RawText value)
+{
+	return pg_mbcliplen(value.data, value.length, SHOWN_BYTES);
+}
+
 static void
 trace_found(Trace *trace, const char *leg, const char *what, RawText value, Found found)
 {
@@ -30,11 +40,11 @@ trace_found(Trace *trace, const char *leg, const char *what, RawText value, Foun
 		return;
 	if (found.service)
 		billing_trace(trace, leg, "identified by", "%s \"%.*s\": service %lld (%s %s), account %lld",
-					  what, Min(value.length, 80), value.data, (long long) found.service->id,
+					  what, shown_length(value), value.data, (long long) found.service->id,
 					  billing_kind_name(found.service->kind), found.service->identifier,
 					  (long long) found.service->account_id);
 	else
-		billing_trace(trace, leg, "identified by", "%s \"%.*s\": %s", what, Min(value.length, 80), value.data, found_name(found));
+		billing_trace(trace, leg, "identified by", "%s \"%.*s\": %s", what, shown_length(value), value.data, found_name(found));
 }
 
 /* Numbers are compared without the leading + that international ones may carry. */
@@ -67,26 +77,13 @@ add_caller_kinds(Statement *statement, const Cdr *cdr, RawText caller, Candidate
 	billing_candidates(statement, cdr, SIDE_CUSTOMER, KIND_ANI, caller, candidates);
 }
 
-/* A DID in stock belongs to nobody, so it identifies nobody. */
-static void
-drop_stock(Candidates *candidates)
-{
-	int			kept = 0;
-
-	for (int i = 0; i < candidates->count; i++)
-		if (candidates->service[i]->account_id != 0)
-			candidates->service[kept++] = candidates->service[i];
-	candidates->count = kept;
-}
-
-/* The caller as extension, virtual number, DID or ani, all one level. */
+/* The caller as extension, virtual number, DID or ani, all one level; a DID in stock identifies nobody. */
 static Found
 find_caller(Statement *statement, const Cdr *cdr, RawText caller)
 {
-	Candidates	candidates = {0};
+	Candidates	candidates = {.owned = true};
 
 	add_caller_kinds(statement, cdr, caller, &candidates);
-	drop_stock(&candidates);
 	return billing_decide(&candidates);
 }
 
@@ -106,33 +103,14 @@ find_source(Statement *statement, const Cdr *cdr, ServiceSide side, Trace *trace
 
 /* ---- the customer ---- */
 
-static bool
-belongs_to(Statement *statement, const Cdr *cdr, int64 account_id, int64 owner_id)
-{
-	const Account *account;
-	const AccountTerms *terms;
-
-	if (account_id == owner_id)
-		return true;
-	account = billing_account(statement, account_id);
-	terms = account ? billing_account_terms(account, cdr->at) : NULL;
-	return terms && terms->parent_id == owner_id;
-}
-
 /* All traffic of a source is its account's; the caller selects the service within it or an account below (D7, D8). */
 static Found
 select_within(Statement *statement, const Cdr *cdr, RawText caller, Found source)
 {
-	Candidates	candidates = {0};
-	int			kept = 0;
+	Candidates	candidates = {.owned = true, .within = source.service->account_id};
 
 	add_caller_kinds(statement, cdr, caller, &candidates);
-	drop_stock(&candidates);
-	for (int i = 0; i < candidates.count; i++)
-		if (belongs_to(statement, cdr, candidates.service[i]->account_id, source.service->account_id))
-			candidates.service[kept++] = candidates.service[i];
-	candidates.count = kept;
-	return kept > 0 ? billing_decide(&candidates) : source;
+	return candidates.count > 0 ? billing_decide(&candidates) : source;
 }
 
 /* A call that came in on a DID and went on: who ordered that pays for the onward way (design 5.6). */
@@ -146,6 +124,8 @@ find_forwarder(Statement *statement, const Cdr *cdr, const Parties *parties, Tra
 	trace_found(trace, "customer", "redirected_by", redirected_by, found);
 	if (found.verdict != FOUND_NONE)
 		return found;
+	if (parties->did_ambiguous)
+		return (Found) {FOUND_AMBIGUOUS, NULL};
 	if (parties->did->account_id != 0)
 	{
 		found = (Found) {FOUND_ONE, parties->did};
@@ -218,7 +198,7 @@ find_customer(Statement *statement, const Cdr *cdr, Parties *parties, Trace *tra
 
 	if (found.verdict != FOUND_NONE)
 		return found;
-	if (parties->did)
+	if (parties->did || parties->did_ambiguous)
 		return find_forwarder(statement, cdr, parties, trace);
 
 	found = find_source_customer(statement, cdr, caller, parties, trace, "customer");
@@ -234,9 +214,19 @@ find_customer(Statement *statement, const Cdr *cdr, Parties *parties, Trace *tra
 	return find_pattern(statement, cdr, trace, "customer");
 }
 
+static bool
+is_extension(Statement *statement, const Cdr *cdr, RawText caller)
+{
+	Candidates	candidates = {0};
+
+	billing_candidates(statement, cdr, SIDE_CUSTOMER, KIND_EXTENSION, caller, &candidates);
+	return candidates.count > 0;
+}
+
 /*
  * The customer who dials a DID, by whatever he is recognised (K3, reading 12).  A provider hands over calls of
  * anybody, so behind it only an ani is believed.  On a call that went on, redirected_by speaks of the onward way.
+ * Whether he dials on our net is told by where the call comes from, whoever pays for it.
  */
 static void
 find_dialler(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trace)
@@ -244,22 +234,20 @@ find_dialler(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trac
 	RawText		redirected_by = number_text(cdr->text[RAW_REDIRECTED_BY]);
 	bool		redirected = redirected_by.data && parties->did_call;
 	RawText		caller = redirected ? redirected_by : number_text(cdr->text[RAW_CALLER_NUMBER]);
+	bool		from_provider = parties->source_provider.verdict != FOUND_NONE;
 	Found		found = find_code(statement, cdr, trace, "did_incoming");
+	Found		source = find_source_customer(statement, cdr, caller, parties, trace, "did_incoming");
 
+	parties->dialler_on_net = source.verdict != FOUND_NONE || (!from_provider && is_extension(statement, cdr, caller));
+	if (found.verdict == FOUND_NONE)
+		found = source;
 	if (found.verdict == FOUND_NONE)
 	{
-		found = find_source_customer(statement, cdr, caller, parties, trace, "did_incoming");
-		parties->dialler_on_net = found.verdict != FOUND_NONE;
-	}
-	if (found.verdict == FOUND_NONE)
-	{
-		if (parties->source_provider.verdict == FOUND_NONE)
-			found = find_caller(statement, cdr, caller);
-		else
+		if (from_provider)
 			found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_ANI, caller);
+		else
+			found = find_caller(statement, cdr, caller);
 		trace_found(trace, "did_incoming", redirected ? "redirected_by" : "caller", caller, found);
-		parties->dialler_on_net = found.service &&
-			(found.service->kind == KIND_EXTENSION || found.service->kind == KIND_VIRTUAL_NUMBER);
 	}
 	if (found.verdict == FOUND_NONE)
 		found = find_pattern(statement, cdr, trace, "did_incoming");
@@ -318,18 +306,27 @@ find_target_provider(Statement *statement, const Cdr *cdr, const Parties *partie
 	return found;
 }
 
-/* The DID is did, else, if no outbound hop is named, the callee; known if a service of kind did has it. */
+/*
+ * The DID is did, else, if no outbound hop is named, the callee; known if a service of kind did has it.  Its prices
+ * belong to tenant and number, so the same number in two tenants is ambiguous even if both are in stock.
+ */
 static void
 find_did(Statement *statement, const Cdr *cdr, Parties *parties, Trace *trace)
 {
 	RawText		number = cdr->text[RAW_DID];
+	Candidates	candidates = {0};
 	Found		found;
 
 	if (number.data == NULL && !parties->onward_hop)
 		number = cdr->text[RAW_CALLEE_NUMBER];
-	found = find_one(statement, cdr, SIDE_CUSTOMER, KIND_DID, number_text(number));
+	billing_candidates(statement, cdr, SIDE_CUSTOMER, KIND_DID, number_text(number), &candidates);
+	found = billing_decide(&candidates);
+	if (candidates.count > 1)
+		found = (Found) {FOUND_AMBIGUOUS, NULL};
+
 	parties->did = found.service;
 	parties->did_ambiguous = found.verdict == FOUND_AMBIGUOUS;
+	parties->did_unknown = found.verdict == FOUND_NONE && (cdr->text[RAW_DID].data || !parties->onward_hop);
 	parties->did_call = !parties->onward_hop && found.verdict != FOUND_NONE;
 	if (found.verdict != FOUND_NONE)
 		trace_found(trace, "did", "called number", number, found);

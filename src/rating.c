@@ -7,6 +7,7 @@
  */
 #include "billing.h"
 
+#include "common/int.h"
 #include "utils/timestamp.h"
 
 /* ---- what the row must say ---- */
@@ -153,7 +154,7 @@ trace_charge(Call *call, const LegTerms *terms, const Price *price, const Exchan
 
 	if (call->trace == NULL)
 		return;
-	if (!call->cdr->answered)
+	if (!terms->answered)
 		billing_trace(call->trace, terms->name, "unanswered", "attempt fee %s", billing_money_text(by->attempt_fee));
 	else if (charge->in_grace)
 		billing_trace(call->trace, terms->name, "grace", "not longer than %d s: free, without fee and minimum", by->grace_seconds);
@@ -199,27 +200,30 @@ trace_segment(Call *call, const LegTerms *terms, const Price *price, TimestampTz
 
 /*
  * The stretches of a call behind its boundaries, each with the price for the same number in its band and day; where
- * there is none, or it is blocked, the price before goes on.  A boundary within a second counts for increments
+ * there is none, or it is blocked or in another currency, the price before goes on.  A boundary within a second counts for increments
  * that start behind it, and increments start at whole seconds, so it is rounded up.
  */
 static void
 split_call(Call *call, const LegTerms *terms, const Price *start, TimestampTz until, ChargeSplit *split)
 {
 	TimestampTz at = call->cdr->at;
-	int64		length = billing_duration_round(terms->seconds, start->terms.duration_rounding);
+	TimestampTz ends;
 	const Rate *rate = start->rate;
 	ChargeSegment *segments = NULL;
 	int			room = 0;
 
+	if (pg_add_s64_overflow(at, billing_duration_round(terms->seconds, start->terms.duration_rounding), &ends))
+		ends = DT_NOEND;
 	call->statement->keep_decks = true;
-	while (until - at < length)
+	while (until < ends)
 	{
 		TimestampTz instant = until;
 		Price		price;
 		int64		from_second = (instant - at + MICROS_PER_SECOND - 1) / MICROS_PER_SECOND;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!terms->find(terms->source, instant, &price, &until) || (price.rate && price.rate->blocked) || price.rate == rate)
+		if (!terms->find(terms->source, instant, &price, &until) || (price.rate && price.rate->blocked) ||
+			price.rate == rate || strcmp(price.currency, start->currency) != 0)
 			continue;
 		if (split->count == room)
 		{
@@ -242,7 +246,7 @@ charge_leg(Call *call, const LegTerms *terms, const Price *price, TimestampTz un
 	Exchange	exchange = {0};
 	ChargeSplit split = {0};
 	Charge		charge;
-	bool		free_attempt = !call->cdr->answered && price->terms.attempt_fee == 0;
+	bool		free_attempt = !terms->answered && price->terms.attempt_fee == 0;
 
 	if (terms->currency && !free_attempt &&
 		!billing_exchange(call->statement, price->currency, terms->currency, call->cdr->at, &exchange))
@@ -250,7 +254,7 @@ charge_leg(Call *call, const LegTerms *terms, const Price *price, TimestampTz un
 		billing_refuse(call, terms, leg, "no_exchange_rate");
 		return;
 	}
-	if (call->cdr->answered)
+	if (terms->answered)
 	{
 		if (price->terms.split && price->terms.increment_rule == INCREMENT_FIRST_NEXT)
 			split_call(call, terms, price, until, &split);
@@ -276,7 +280,7 @@ static void
 without_rate(Call *call, const LegTerms *terms, Leg *leg, const char *reason)
 {
 	billing_refuse(call, terms, leg, reason);
-	if (!call->cdr->answered)
+	if (!terms->answered)
 	{
 		leg->has_billsec = leg->has_amount = true;
 		leg->billsec = 0;
@@ -321,6 +325,7 @@ price_by_tariff(Call *call, LegTerms *terms, int64 tariff_id, Leg *leg)
 	TariffSource source = {call->statement, tariff_id, call->number, call->cdr->at};
 
 	terms->seconds = call->cdr->seconds;
+	terms->answered = call->cdr->answered;
 	terms->source = &source;
 	terms->find = tariff_id != 0 ? billing_tariff_price : NULL;
 	billing_price_leg(call, terms, leg);
@@ -488,18 +493,26 @@ did_leg_applies(const Rating *rating)
 	return rating->did_incoming.applies || rating->did_owner.applies || rating->did_provider.applies;
 }
 
+/* What else there is to say of the called DID, where its legs have no reason of their own. */
+static void
+note_did(const Parties *parties, Rating *rating)
+{
+	if (rating->did_reason)
+		return;
+	if (parties->did_ambiguous || parties->dialler.verdict == FOUND_AMBIGUOUS)
+		rating->did_reason = "ambiguous";
+	else if (parties->did_unknown && parties->source_provider.verdict != FOUND_NONE)
+		rating->did_reason = "unknown_did";
+}
+
 /* A call of which nobody expects money still says why (promise 1). */
 static void
 explain_nothing_expected(const Parties *parties, Rating *rating)
 {
-	if (rating->customer_expected || rating->provider_expected || did_leg_applies(rating) || rating->invalid)
+	if (rating->customer_expected || rating->provider_expected || did_leg_applies(rating) || rating->invalid || rating->did_reason)
 		return;
-	if (parties->did_ambiguous)
-		rating->did_reason = "ambiguous";
-	else if (parties->did_call)
+	if (parties->did_call)
 		rating->did_reason = "no_rate";
-	else if (parties->source_provider.verdict != FOUND_NONE)
-		rating->did_reason = "unknown_did";
 	else
 		rating->provider_reason = "no_account";
 }
@@ -543,6 +556,7 @@ billing_rate(Statement *statement, const Cdr *cdr, const RatingRequest *request,
 	rating->customer_reason = first_reason(rating->customer.reason, rating->reseller.reason, NULL);
 	rating->provider_reason = rating->provider.reason;
 	rating->did_reason = first_reason(rating->did_incoming.reason, rating->did_owner.reason, rating->did_provider.reason);
+	note_did(&parties, rating);
 	if (rating->invalid)
 		rating->customer_reason = rating->provider_reason = call.invalid;
 	explain_nothing_expected(&parties, rating);
