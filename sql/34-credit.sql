@@ -7,6 +7,10 @@ RETURN regexp_replace(coalesce(did, callee_number, callee, ''), '^\+', '');
 COMMENT ON FUNCTION billing._did_number(text, text, text) IS 'The DID of a call with DID legs: did, else the callee, without + (design 5, step 6). Empty when there is none. Raises no error.';
 
 CREATE FUNCTION billing.queue_credits() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'billing_queue_credits';
+COMMENT ON FUNCTION billing.queue_credits() IS 'Statement trigger of cdr and its partitions, with transition tables: where a row has a session, runs billing.append_credit_queue() with the rights of the table''s owner (K4, design 6).';
+
+CREATE FUNCTION billing.append_credit_queue() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	-- The condition is that of the index cdr_session.
@@ -39,19 +43,19 @@ BEGIN
 	END IF;
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION billing.queue_credits() IS 'Statement trigger of cdr and its partitions, with transition tables: appends to billing.credit_queue the sessions of the rows that have a session and a priced DID leg (K4, design 6); nothing for others.';
+COMMENT ON FUNCTION billing.append_credit_queue() IS 'What billing.queue_credits() runs: appends to billing.credit_queue the sessions of the rows that have a session and a priced DID leg (K4, design 6); nothing for others.';
 
 CREATE FUNCTION billing._queue_credits_of(partition regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE format('CREATE TRIGGER queue_credits_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS written
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner(''queue_credits'')', partition);
+		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
 	EXECUTE format('CREATE TRIGGER queue_credits_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS former NEW TABLE AS written
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner(''queue_credits'')', partition);
+		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
 	EXECUTE format('CREATE TRIGGER queue_credits_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS former
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner(''queue_credits'')', partition);
+		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
 	EXECUTE format('CREATE TRIGGER queue_credits_truncate BEFORE TRUNCATE ON %s
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner(''queue_credits'')', partition);
+		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
 END $$;
 COMMENT ON FUNCTION billing._queue_credits_of(regclass) IS 'Gives billing.cdr, or a partition of it, the statement triggers that queue credits. For its owner.';
 
