@@ -3,7 +3,7 @@
 #   make, make install          the extension, by PGXS; PG_CONFIG=... names another server
 #   make demo [KEEP=1]          a month of three providers and 100 customers, in a server of its own
 #   make test [TESTS="..."]     every test, in a server of its own; TESTS names some of the files below test/
-#   make stress, make bench     the long forms of the tests; COPY with and without rating
+#   make stress, make bench     the long forms of the tests; COPY with and without rating, calls to DIDs beside others
 #   make installcheck           pg_regress and isolation tests in the server that runs already
 EXTENSION = billing
 # Not VERSION: PGXS calls the server's so.
@@ -23,6 +23,7 @@ stress:
 	@BILLING_STRESS=1 test/cluster test test/run
 bench:
 	@test/cluster demo test/bench/copy.sh
+	@test/cluster demo test/bench/did.sh
 else
 
 MODULE_big = billing
