@@ -82,7 +82,7 @@ SELECT is(pg_temp.legs(raw), want, what) FROM (VALUES
 	('{"callee": "370520001", "caller": "4930101", "src_trunk": "didco-in"}', 'did_incoming Owner 0.65, did_provider DIDCo 0.12, rated', 'K8: from outside by his ani: the provider still pays'),
 	('{"callee": "370520001", "auth_code": "PIN0", "src_trunk": "didco-in"}', 'did_incoming Owner 0.65, did_provider DIDCo 0.12, rated', 'K8: from outside by his PIN'),
 	('{"callee": "370520001", "caller": "49999", "redirected_by": "201"}', 'did_incoming Caller 0.65, did_owner Owner 0.3, rated', 'design 5.2: redirected_by takes the caller''s place'),
-	('{"callee": "370520001", "caller": "300"}', 'did_owner Owner 0.3, did_provider DIDCo 0.12, rated', 'K3: a caller of two tenants is not recognised'),
+	('{"callee": "370520001", "caller": "300"}', 'did_owner Owner 0.3, rated ambiguous', 'D6, K3: an extension of two tenants is on the net; who dials is not guessed, and the row says so'),
 	('{"callee": "370520001", "caller": "300", "tenant": "A"}', 'did_incoming Caller 0.65, did_owner Owner 0.3, rated', 'D6: with its tenant it is; the DID without one serves every tenant'),
 	('{"callee": "370520001", "caller": "4930201", "src_trunk": "wrong-in"}', 'did_incoming Caller 0.65, did_owner Owner 0.3, did_provider Wrong ?, partial provider_mismatch', 'design 5.6: from another provider than the DID''s: provider_mismatch')) AS v (raw, want, what);
 SELECT is(num_nonnulls(c.did_incoming_account_id, c.did_owner_account_id, c.did_provider_account_id, c.did_incoming_amount, c.did_owner_amount, c.did_provider_amount, c.customer_amount), 0, 'design 5.2: a rerouted row has no DID legs')
@@ -229,7 +229,7 @@ SELECT is(array_agg(pg_temp.legs(jsonb_build_object('session_id', 'S1', 'call_id
 	-- incoming 0.05 + 0.60 * 1.5, provider 0.12 * 1.5
 	array_fill('customer Caller 0.6, provider Carrier -0.3, did_incoming Caller 0.95, did_provider DIDCo 0.18, rated'::text, ARRAY[3]), 'K4: a session of three onward calls by PIN') FROM generate_series(1, 3) AS i;
 SELECT is(pg_temp.legs('{"did": "370520009", "callee": "442079460000", "caller": "4930201", "src_trunk": "didco-in", "provider_code": "CARR"}'), 'customer Caller 0.6, provider Carrier -0.3, did_incoming Caller 0.65, did_provider DIDCo 0.12, rated', 'design 5.6: by ani: the caller pays the onward call of a DID in stock');
-SELECT is(pg_temp.legs('{"did": "370520009", "callee": "442079460000", "caller": "49999", "src_trunk": "didco-in", "provider_code": "CARR"}'), 'provider Carrier -0.3, did_provider DIDCo 0.12, partial no_account', 'and nobody where he is not known: the leak shows');
+SELECT is(pg_temp.legs('{"did": "370520009", "callee": "442079460000", "caller": "49999", "src_trunk": "didco-in", "provider_code": "CARR"}'), 'provider Carrier -0.3, did_provider DIDCo 0.12, rated', 'design 4: and nobody where he is not known: behind a provider no customer is expected');
 -- the first row has no onward call: the caller hung up at the prompt
 SELECT is(pg_temp.legs('{"session_id": "S2", "did": "370520009", "callee": "370520009", "auth_code": "PIN1", "src_trunk": "didco-in", "billsec": 30}'), 'did_incoming Caller 0.35, did_provider DIDCo 0.06, rated', 'K4: a session without an onward call: 0.05 + 0.30');
 
