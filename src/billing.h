@@ -100,7 +100,6 @@ typedef struct Catalogue
 /* An executor query in which calls are rated; all that it reads is read under its snapshot. */
 struct Statement
 {
-	bool		keep_decks;		/* a split call is being priced: its rates must stay where they are */
 	dlist_node	node;
 	MemoryContext context;
 	MemoryContextCallback callback;
@@ -109,6 +108,7 @@ struct Statement
 	TransactionId identity_xmin;
 	TransactionId identity_xmax;
 	CommandId	identity_curcid;
+	SubTransactionId subtransaction;	/* in which it began */
 	Catalogue  *catalogue;
 };
 
@@ -122,6 +122,7 @@ typedef struct CatalogueScan
 
 extern void billing_catalogue_init(void);
 extern Statement *billing_statement(MemoryContext query_context);
+extern void billing_catalogue_written(void);
 extern Oid	billing_ledger_relation(const char *name);
 extern void billing_check_reader(Oid owner);
 extern void billing_ledger_missing(void) pg_attribute_noreturn();
@@ -346,7 +347,7 @@ typedef struct Tariff
 	TariffTerms *terms;			/* latest first */
 	Deck	   *deck;			/* NULL: not compiled */
 	uint32		probes;			/* how often its btree was asked instead */
-	bool		too_large;		/* does not fit billing.deck_memory */
+	int			too_large;		/* the largest billing.deck_memory that it did not fit */
 } Tariff;
 
 /* A price that was found: the rate, who holds it, and what is charged by it. */

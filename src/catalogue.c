@@ -112,6 +112,7 @@ static const struct
 };
 
 static uint64 catalogue_generation = 1;
+static uint32 written_transaction = 0;	/* lxid of the transaction of ours that last wrote the catalogue */
 static Oid	signal_relation = InvalidOid;
 static Oid	watched[CATALOGUE_TABLES];
 static Catalogue *current_catalogue = NULL;
@@ -153,11 +154,42 @@ xact_callback(XactEvent event, void *arg)
 		release_snapshot(dlist_container(Statement, node, iter.cur));
 }
 
+/*
+ * What was seen in a subtransaction that is rolled back may never have been: statements that began in it begin anew,
+ * should they go on at all (PL/pgSQL evaluates expressions in memory that outlives the block).
+ */
+static void
+subxact_callback(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void *arg)
+{
+	dlist_iter	iter;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	dlist_foreach(iter, &statements)
+	{
+		Statement  *statement = dlist_container(Statement, node, iter.cur);
+
+		if (statement->subtransaction >= subtransaction)
+			release_snapshot(statement);
+	}
+}
+
+/*
+ * This transaction has begun to write the catalogue: from now on it keeps what it loads to itself, for its own rows
+ * may yet be rolled back, without a signal even, if a statement fails before its AFTER triggers fire.
+ */
+void
+billing_catalogue_written(void)
+{
+	written_transaction = compat_local_transaction();
+}
+
 void
 billing_catalogue_init(void)
 {
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 	RegisterXactCallback(xact_callback, NULL);
+	RegisterSubXactCallback(subxact_callback, NULL);
 }
 
 /* ---- names ---- */
@@ -321,12 +353,39 @@ pin_catalogue(uint64 generation, uint32 transaction, bool keep)
 
 /* ---- statements ---- */
 
+static uint32
+hash_xids(const TransactionId *xids, int count)
+{
+	return count > 0 ? hash_bytes((const unsigned char *) xids, count * sizeof(TransactionId)) : 0;
+}
+
 /* Tells the active snapshot from that of another query which happens to run in the same memory. */
 static uint32
 snapshot_identity(Snapshot snapshot)
 {
-	return snapshot->xcnt == 0 ? 0 :
-		hash_bytes((const unsigned char *) snapshot->xip, snapshot->xcnt * sizeof(TransactionId));
+	return hash_combine(hash_xids(snapshot->xip, snapshot->xcnt), hash_xids(snapshot->subxip, snapshot->subxcnt)) +
+		snapshot->suboverflowed;
+}
+
+/* A snapshot of our own: the transaction's is one object whose command id goes on counting. */
+static Snapshot
+register_copy(Snapshot snapshot)
+{
+	Snapshot	copy;
+
+	PushActiveSnapshot(snapshot);
+	copy = RegisterSnapshotOnOwner(GetActiveSnapshot(), TopTransactionResourceOwner);
+	PopActiveSnapshot();
+	return copy;
+}
+
+/* Of which transaction the catalogue is private: one whose snapshot may be old, or which writes the catalogue itself. */
+static uint32
+private_transaction(void)
+{
+	uint32		transaction = compat_local_transaction();
+
+	return IsolationUsesXactSnapshot() || written_transaction == transaction ? transaction : 0;
 }
 
 static void
@@ -344,7 +403,6 @@ statement_begin(Statement *statement)
 {
 	Snapshot	active = GetActiveSnapshot();
 	Snapshot	snapshot;
-	uint32		transaction = IsolationUsesXactSnapshot() ? compat_local_transaction() : 0;
 	uint64		generation;
 
 	release_snapshot(statement);
@@ -360,7 +418,7 @@ statement_begin(Statement *statement)
 		AcceptInvalidationMessages();
 	} while (generation != catalogue_generation);
 
-	statement->catalogue = pin_catalogue(generation, transaction, !IsInParallelMode());
+	statement->catalogue = pin_catalogue(generation, private_transaction(), !IsInParallelMode());
 
 	if (IsInParallelMode())
 		snapshot = active;		/* no other can be taken; it may be older than the generation */
@@ -368,7 +426,8 @@ statement_begin(Statement *statement)
 		snapshot = GetTransactionSnapshot();
 	else
 		snapshot = GetLatestSnapshot();
-	statement->snapshot = RegisterSnapshotOnOwner(snapshot, TopTransactionResourceOwner);
+	statement->snapshot = register_copy(snapshot);
+	statement->subtransaction = GetCurrentSubTransactionId();
 
 	statement->identity = snapshot_identity(active);
 	statement->identity_xmin = active->xmin;
@@ -455,7 +514,7 @@ billing_estimated_rows(Statement *statement, CatalogueTable table)
 	Relation	relation = table_open(statement->catalogue->table[table].relation, AccessShareLock);
 	uint64		rows = RelationGetNumberOfBlocks(relation) * rows_per_page;
 
-	table_close(relation, AccessShareLock);
+	table_close(relation, NoLock);
 	return rows;
 }
 
@@ -499,6 +558,7 @@ billing_scan_begin(Statement *statement, CatalogueTable table, ScanKey keys, int
 	scan->tuple = NULL;
 }
 
+/* The next row; never in a memory context that is reset before the scan has ended. */
 bool
 billing_scan_next(CatalogueScan *scan)
 {
@@ -507,11 +567,12 @@ billing_scan_next(CatalogueScan *scan)
 	return HeapTupleIsValid(scan->tuple);
 }
 
+/* The lock stays until the transaction ends, so that no DDL changes a table under a statement that goes on reading it. */
 void
 billing_scan_end(CatalogueScan *scan)
 {
 	systable_endscan(scan->scan);
-	table_close(scan->relation, AccessShareLock);
+	table_close(scan->relation, NoLock);
 }
 
 Datum

@@ -366,7 +366,7 @@ shorten(Row *row, RawColumn column)
 static void
 fill_raw_columns(Row *row)
 {
-	if (is_null(row, row->map->raw[RAW_ID]))
+	if (row->map->raw[RAW_ID] != InvalidAttrNumber && is_null(row, row->map->raw[RAW_ID]))
 	{
 		Oid			sequence = billing_ledger_relation("cdr_id_seq");
 

@@ -180,15 +180,53 @@ hold_limits(const ChargeTerms *terms, Charge *charge)
 	charge->numerator = magnitude * sign;
 }
 
-/* 128 x 64 bits; the product fits 192. */
-static void
-multiply(Magnitude a, uint64_t b, Magnitude *high, Magnitude *low)
+/* A sign and 256 bits. */
+typedef struct Wide
 {
-	Magnitude	lower = (Magnitude) (uint64_t) a * b;
-	Magnitude	upper = (a >> MAGNITUDE_HALF) * b + (lower >> MAGNITUDE_HALF);
+	bool		negative;
+	Magnitude	high;
+	Magnitude	low;
+} Wide;
 
-	*low = (upper << MAGNITUDE_HALF) | (uint64_t) lower;
-	*high = upper >> MAGNITUDE_HALF;
+/* 128 x 64 bits; the product fits 192. */
+static Wide
+multiply(Money a, uint64_t b)
+{
+	Magnitude	magnitude = a < 0 ? -(Magnitude) a : (Magnitude) a;
+	Magnitude	lower = (Magnitude) (uint64_t) magnitude * b;
+	Magnitude	upper = (magnitude >> MAGNITUDE_HALF) * b + (lower >> MAGNITUDE_HALF);
+
+	return (Wide) {
+		a < 0, upper >> MAGNITUDE_HALF, (upper << MAGNITUDE_HALF) | (uint64_t) lower
+	};
+}
+
+static bool
+smaller(const Wide *a, const Wide *b)
+{
+	return a->high < b->high || (a->high == b->high && a->low < b->low);
+}
+
+/* a - b */
+static Wide
+subtract(Wide a, Wide b)
+{
+	if (a.negative != b.negative)
+	{
+		a.high += b.high + (a.low + b.low < a.low ? 1 : 0);
+		a.low += b.low;
+		return a;
+	}
+	if (smaller(&a, &b))
+	{
+		Wide		swapped = subtract(b, a);
+
+		swapped.negative = !a.negative;
+		return swapped;
+	}
+	a.high -= b.high + (a.low < b.low ? 1 : 0);
+	a.low -= b.low;
+	return a;
 }
 
 /* Binary long division; the caller has seen to it that high < divisor, so the quotient fits. */
@@ -238,15 +276,15 @@ rounds_away(RoundingMode mode, Magnitude quotient, Magnitude remainder, Magnitud
 }
 
 /*
- * The exchange rate and the one rounding, as a single division: the quotient counts units of the last digit
- * that is kept (reading 39: after conversion, half away from zero unless the list says otherwise).
+ * The exchange rate, the out-payment and the one rounding, as a single division: the quotient counts units of the last
+ * digit that is kept (reading 39: after conversion, half away from zero unless the list says otherwise).
  */
 static void
 convert_and_round(const ChargeTerms *terms, const Exchange *exchange, Charge *charge)
 {
-	bool		negative = charge->numerator < 0;
-	Magnitude	high = 0;
-	Magnitude	low = negative ? -(Magnitude) charge->numerator : (Magnitude) charge->numerator;
+	const uint64_t one = exchange->needed ? UINT64_C(1000000000) : 1;
+	const uint64_t rate = exchange->needed ? (uint64_t) exchange->rate : 1;
+	Wide		sum;
 	Magnitude	unit = 1;
 	Magnitude	divisor;
 	Magnitude	quotient;
@@ -254,22 +292,18 @@ convert_and_round(const ChargeTerms *terms, const Exchange *exchange, Charge *ch
 
 	for (int digit = terms->rounding_digits; digit < MONEY_DIGITS; digit++)
 		unit *= 10;
-	divisor = unit * CHARGE_DENOMINATOR;
 
-	if (exchange->needed)
-	{
-		const uint64_t one = UINT64_C(1000000000);
-
-		multiply(low, exchange->inverse ? one : (uint64_t) exchange->rate, &high, &low);
-		divisor *= exchange->inverse ? (uint64_t) exchange->rate : one;
-	}
+	/* all over CHARGE_DENOMINATOR x one, or x rate when the charge is divided by it */
+	sum = subtract(multiply(charge->numerator, exchange->inverse ? one : rate),
+				   multiply(charge->out_payment, exchange->inverse ? rate : one));
+	divisor = unit * CHARGE_DENOMINATOR * (exchange->inverse ? rate : one);
 
 	charge->amount = 0;
-	charge->out_of_range = high >= divisor;
+	charge->out_of_range = sum.high >= divisor;
 	if (charge->out_of_range)
 		return;
 
-	quotient = divide(high, low, divisor, &remainder);
+	quotient = divide(sum.high, sum.low, divisor, &remainder);
 	if (rounds_away(terms->rounding_mode, quotient, remainder, divisor))
 		quotient++;
 
@@ -277,7 +311,7 @@ convert_and_round(const ChargeTerms *terms, const Exchange *exchange, Charge *ch
 	if (charge->out_of_range)
 		return;
 	charge->amount = (Money) (quotient * unit);
-	if (negative)
+	if (sum.negative)
 		charge->amount = -charge->amount;
 }
 
@@ -293,6 +327,7 @@ billing_charge_answered(const ChargeTerms *terms, const ChargeSplit *split, Call
 
 	charge->numerator = ((Money) terms->connect_fee * 60 + charge->time_money) * (1000000 + terms->surcharge);
 	hold_limits(terms, charge);
+	charge->out_payment = (Money) terms->out_payment * charge->billed * 1000000;
 	convert_and_round(terms, exchange, charge);
 }
 

@@ -274,11 +274,15 @@ memory_limit(void)
 	return (Size) billing_deck_memory * 1024;
 }
 
-/* Reads the rates into deck->rates; false: they do not fit the memory that decks may use. */
+/*
+ * Reads the rates into deck->rates; false: they do not fit the memory that decks may use.  The scan keeps memory of
+ * its own in the context in which it is advanced, so only what is made of a row goes into the one that is reset.
+ */
 static bool
 read_rates(RateReader *reader, Tariff *tariff, Deck *deck)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "billing rates", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext row = AllocSetContextCreate(scratch, "billing rate", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext former = MemoryContextSwitchTo(scratch);
 	CatalogueScan scan;
 	ScanKeyData key;
@@ -288,7 +292,6 @@ read_rates(RateReader *reader, Tariff *tariff, Deck *deck)
 	deck->rates = MemoryContextAllocHuge(deck->context, room * sizeof(Rate));
 	billing_key_int8(reader->statement, CATALOGUE_RATE, RATE_TARIFF, tariff->id, &key);
 	billing_scan_begin(reader->statement, CATALOGUE_RATE, &key, 1, &scan);
-	MemoryContextSwitchTo(AllocSetContextCreate(scratch, "billing rate", ALLOCSET_DEFAULT_SIZES));
 	while (billing_scan_next(&scan))
 	{
 		if (deck->nrates == room)
@@ -299,9 +302,11 @@ read_rates(RateReader *reader, Tariff *tariff, Deck *deck)
 				break;
 			deck->rates = repalloc_huge(deck->rates, room * sizeof(Rate));
 		}
+		MemoryContextSwitchTo(row);
 		read_rate(reader, &scan, &deck->rates[deck->nrates++]);
 		if (deck->nrates % ROWS_PER_RESET == 0)
-			MemoryContextReset(CurrentMemoryContext);
+			MemoryContextReset(row);
+		MemoryContextSwitchTo(scratch);
 	}
 	MemoryContextSwitchTo(former);
 	billing_scan_end(&scan);
@@ -353,7 +358,7 @@ billing_deck_load(Statement *statement, Tariff *tariff)
 
 	if (deck->bytes > memory_limit())
 	{
-		tariff->too_large = true;
+		tariff->too_large = billing_deck_memory;
 		MemoryContextDelete(context);
 		return NULL;
 	}

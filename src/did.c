@@ -40,8 +40,8 @@ typedef struct DidSource
 	const DidRate *rates;
 	int			nrates;
 	TimestampTz at;
-	int64		out_payment;	/* per minute, taken off the price (D14) */
-	const char *currency;		/* of the out-payment where there is no rate */
+	int64		out_payment;	/* per minute, in the account's currency (D14) */
+	const char *currency;		/* the account's */
 	bool		without_fee;
 } DidSource;
 
@@ -164,7 +164,7 @@ day_of(const DidSource *source, const DidRate *rate, TimestampTz instant, Price 
 
 	price->day = (DayBand) {DAY_ANY, NULL};
 	price->calendar = NULL;
-	if (calendar == NULL)
+	if (calendar == NULL || TIMESTAMP_NOT_FINITE(instant))
 		return;
 	billing_calendar_at(calendar, instant, source->at, &price->day, &day_until);
 	price->calendar = calendar->name;
@@ -258,8 +258,7 @@ did_price(const void *did_source, TimestampTz instant, Price *price, TimestampTz
 		price->terms.first_increment = price->terms.next_increment = 1;
 		price->terms.rounding_digits = MONEY_DIGITS;
 	}
-	price->terms.price -= source->out_payment;
-	price->terms.first_price -= source->out_payment;
+	price->terms.out_payment = source->out_payment;
 	if (source->without_fee)
 		price->terms.connect_fee = 0;
 	return true;
@@ -283,14 +282,12 @@ price_did(Call *call, DidLeg which, const struct DidRates *rates, int64 account_
 		.nrates = rates->count[which],
 		.at = call->cdr->at,
 		.out_payment = out_payment,
-		.currency = account->currency,
 		.without_fee = call->without_did_fee
 	};
 	LegTerms	terms = {
 		.name = leg_names[which],
 		.find = did_price,
 		.source = &source,
-		.currency = account->currency,
 		.seconds = call->cdr->did_seconds,
 		.answered = call->cdr->answered || call->cdr->did_seconds.micros > 0 || call->cdr->did_seconds.more,
 		.sign = 1
@@ -298,9 +295,15 @@ price_did(Call *call, DidLeg which, const struct DidRates *rates, int64 account_
 
 	leg->applies = true;
 	leg->account_id = account_id;
+	if (account == NULL)
+	{
+		billing_refuse(call, &terms, leg, "no_account");
+		return;
+	}
+	source.currency = terms.currency = account->currency;
 	TRACE(call->trace, terms.name, "account", "%s (%lld)", account->name, (long long) account_id);
 	if (out_payment != 0)
-		TRACE(call->trace, terms.name, "out-payment", "%s a minute is taken off the price", billing_money_text(out_payment));
+		TRACE(call->trace, terms.name, "out-payment", "%s %s a billed minute is taken off", billing_money_text(out_payment), account->currency);
 	if (call->cdr->bad_did_duration)
 		billing_refuse(call, &terms, leg, "invalid_duration");
 	else

@@ -23,6 +23,7 @@
 
 #define DIRECTORY_PROBES	64
 #define BYTES_PER_SERVICE	400 /* in memory, for the estimate whether a kind fits */
+#define MAX_MATCHED			(16 * 1024 * 1024)	/* bytes of a value that patterns are tried on */
 #define MASK_WORDS			3	/* 129 prefix lengths of IPv6 */
 
 typedef struct ServiceKey
@@ -90,6 +91,7 @@ struct Directory
 	uint64		masks[SIDES][2][MASK_WORDS];	/* which prefix lengths occur, IPv4 and IPv6 */
 	List	   *patterns[SIDES];
 	bool		filling;		/* an error left it half filled */
+	Size		whole;			/* bytes with the kinds that are read whole whatever their size */
 	bool		asked_for_customers;
 	bool		has_customers;
 };
@@ -282,7 +284,10 @@ compile_pattern(Directory *directory, const char *identifier)
 	int			nwide = pg_mb2wchar_with_len(identifier, wide, length);
 
 	if (pg_regcomp(&pattern->regex, wide, nwide, REG_ADVANCED, C_COLLATION_OID) != REG_OKAY)
+	{
+		CHECK_FOR_INTERRUPTS(); /* 15 ends the compilation when it is cancelled */
 		pattern = NULL;
+	}
 	else
 	{
 		pattern->callback.func = free_pattern;
@@ -301,7 +306,7 @@ match_pattern(const Service *service, RawText value)
 	int			nwide;
 	int			result;
 
-	if (service->pattern == NULL)
+	if (service->pattern == NULL || value.length > MAX_MATCHED)
 		return REG_ESPACE;
 	wide = palloc((value.length + 1) * sizeof(pg_wchar));
 	nwide = pg_mb2wchar_with_len(value.data, wide, value.length);
@@ -336,7 +341,7 @@ billing_directory_begin_call(Statement *statement)
 	Directory  *directory = catalogue->directory;
 
 	if (directory && (directory->filling ||
-					  MemoryContextMemAllocated(directory->context, true) > (Size) billing_deck_memory * 1024))
+					  MemoryContextMemAllocated(directory->context, true) > directory->whole + (Size) billing_deck_memory * 1024))
 	{
 		catalogue->directory = NULL;
 		MemoryContextDelete(directory->context);
@@ -437,6 +442,8 @@ complete_kind(Statement *statement, Directory *directory, ServiceSide side, Serv
 	load_services(statement, directory, side, kind, NULL);
 	directory->complete[side][kind] = true;
 	directory->filling = false;
+	if (kind == KIND_IP || kind == KIND_PATTERN)
+		directory->whole = MemoryContextMemAllocated(directory->context, true);
 }
 
 /* The services with this identifier, in any tenant and at any time. */
@@ -586,7 +593,10 @@ add_pattern(const Service *service, const Cdr *cdr, Candidates *candidates)
 	if (result == REG_OKAY)
 		add_candidate(candidates, service);
 	else if (result != REG_NOMATCH)
+	{
+		CHECK_FOR_INTERRUPTS(); /* 15 ends the match when it is cancelled */
 		candidates->pattern_error = true;
+	}
 }
 
 static void

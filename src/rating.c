@@ -8,6 +8,7 @@
 #include "billing.h"
 
 #include "common/int.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* ---- what the row must say ---- */
@@ -198,50 +199,89 @@ trace_segment(Call *call, const LegTerms *terms, const Price *price, TimestampTz
 				  price->terms.next_increment);
 }
 
+static void
+trace_gap(Call *call, const LegTerms *terms, const Price *price, TimestampTz instant)
+{
+	if (call->trace == NULL)
+		return;
+	if (price)
+		trace_day(call, terms, price, "boundary", instant);
+	billing_trace(call->trace, terms->name, "part", "from %s: %s, the price before goes on", timestamptz_to_str(instant),
+				  price == NULL ? "no rate" : price->rate && price->rate->blocked ? "blocked" : "a rate in another currency");
+}
+
+static const ChargeStep *
+copy_steps(const ChargeStep *steps, int count)
+{
+	return count > 0 ? memcpy(palloc(count * sizeof(ChargeStep)), steps, count * sizeof(ChargeStep)) : NULL;
+}
+
+static void
+add_segment(ChargeSplit *split, int *room, int64 from_second, const ChargeTerms *terms)
+{
+	ChargeSegment *segments = (ChargeSegment *) split->segments;
+
+	if (split->count == *room)
+	{
+		*room = *room ? 2 * *room : 16;
+		segments = segments ? repalloc_huge(segments, *room * sizeof(ChargeSegment)) : palloc(*room * sizeof(ChargeSegment));
+		split->segments = segments;
+	}
+	segments[split->count++] = (ChargeSegment) {
+		from_second, terms->price, terms->next_increment, terms->nsteps, copy_steps(terms->steps, terms->nsteps)
+	};
+}
+
 /*
  * The stretches of a call behind its boundaries, each with the price for the same number in its band and day; where
- * there is none, or it is blocked or in another currency, the price before goes on.  A boundary within a second counts for increments
- * that start behind it, and increments start at whole seconds, so it is rounded up.
+ * there is none, or it is blocked or in another currency, the price before goes on.  A boundary within a second counts
+ * for increments that start behind it, and increments start at whole seconds, so it is rounded up.
+ *
+ * Looking for a later price may evict the deck that holds the first one: what is needed of it is copied before.
  */
 static void
-split_call(Call *call, const LegTerms *terms, const Price *start, TimestampTz until, ChargeSplit *split)
+split_call(Call *call, const LegTerms *terms, Price *start, TimestampTz until, ChargeSplit *split)
 {
+	MemoryContext leg_context = CurrentMemoryContext;
+	MemoryContext scratch;
 	TimestampTz at = call->cdr->at;
 	TimestampTz ends;
-	const Rate *rate = start->rate;
-	ChargeSegment *segments = NULL;
+	int64		rate_id = start->rate ? start->rate->id : 0;
 	int			room = 0;
 
-	if (pg_add_s64_overflow(at, billing_duration_round(terms->seconds, start->terms.duration_rounding), &ends))
-		ends = DT_NOEND;
-	call->statement->keep_decks = true;
+	if (pg_add_s64_overflow(at, billing_duration_round(terms->seconds, start->terms.duration_rounding), &ends) || until >= ends)
+		return;
+	start->terms.steps = copy_steps(start->terms.steps, start->terms.nsteps);
+	start->rate = NULL;
+	scratch = AllocSetContextCreate(leg_context, "billing split call", ALLOCSET_DEFAULT_SIZES);
 	while (until < ends)
 	{
 		TimestampTz instant = until;
 		Price		price;
 		int64		from_second = (instant - at + MICROS_PER_SECOND - 1) / MICROS_PER_SECOND;
+		bool		found;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!terms->find(terms->source, instant, &price, &until) || (price.rate && price.rate->blocked) ||
-			price.rate == rate || strcmp(price.currency, start->currency) != 0)
-			continue;
-		if (split->count == room)
+		MemoryContextReset(scratch);
+		MemoryContextSwitchTo(scratch);
+		found = terms->find(terms->source, instant, &price, &until);
+		MemoryContextSwitchTo(leg_context);
+		if (!found || (price.rate && price.rate->blocked) || strcmp(price.currency, start->currency) != 0)
 		{
-			room = room ? 2 * room : 16;
-			segments = segments ? repalloc_huge(segments, room * sizeof(ChargeSegment)) : palloc(room * sizeof(ChargeSegment));
+			trace_gap(call, terms, found ? &price : NULL, instant);
+			continue;
 		}
-		segments[split->count++] = (ChargeSegment) {
-			from_second, price.terms.price, price.terms.next_increment, price.terms.nsteps, price.terms.steps
-		};
-		rate = price.rate;
+		if (price.rate && price.rate->id == rate_id)
+			continue;
+		rate_id = price.rate ? price.rate->id : 0;
+		add_segment(split, &room, from_second, &price.terms);
 		trace_segment(call, terms, &price, instant, from_second);
 	}
-	call->statement->keep_decks = false;
-	split->segments = segments;
+	MemoryContextDelete(scratch);
 }
 
 static void
-charge_leg(Call *call, const LegTerms *terms, const Price *price, TimestampTz until, Leg *leg)
+charge_leg(Call *call, const LegTerms *terms, Price *price, TimestampTz until, Leg *leg)
 {
 	Exchange	exchange = {0};
 	ChargeSplit split = {0};
@@ -331,7 +371,12 @@ price_by_tariff(Call *call, LegTerms *terms, int64 tariff_id, Leg *leg)
 	billing_price_leg(call, terms, leg);
 }
 
-/* ---- the legs ---- */
+/*
+ * ---- the legs ----
+ *
+ * Foreign keys see to it that a service's account exists, but a logical subscriber copies table by table, and a
+ * --disable-triggers restore checks nothing: then the account is not there yet, and the call waits for it unrated.
+ */
 
 static const char *
 verdict_reason(Found found)
@@ -357,6 +402,11 @@ rate_reseller(Call *call, int64 parent_id, Leg *leg)
 
 	leg->applies = true;
 	leg->account_id = parent_id;
+	if (parent == NULL)
+	{
+		billing_refuse(call, &terms, leg, "no_account");
+		return;
+	}
 	terms.currency = parent->currency;
 	TRACE(call->trace, terms.name, "account", "%s (%lld), from whom the customer buys", parent->name, (long long) parent_id);
 	price_by_tariff(call, &terms, buyer_tariff(call, billing_account_terms(parent, call->cdr->at)), leg);
@@ -366,13 +416,20 @@ static void
 rate_customer(Call *call, const Service *service, Rating *rating)
 {
 	const Account *account = billing_account(call->statement, service->account_id);
-	const AccountTerms *account_terms = billing_account_terms(account, call->cdr->at);
-	LegTerms	terms = {.name = "customer", .currency = account->currency, .sign = 1, .may_block = true};
+	const AccountTerms *account_terms;
+	LegTerms	terms = {.name = "customer", .sign = 1, .may_block = true};
 	int64		tariff_id;
 
 	rating->customer.applies = true;
-	rating->customer.account_id = account->id;
+	rating->customer.account_id = service->account_id;
 	rating->customer_service_id = service->id;
+	if (account == NULL)
+	{
+		billing_refuse(call, &terms, &rating->customer, "no_account");
+		return;
+	}
+	account_terms = billing_account_terms(account, call->cdr->at);
+	terms.currency = account->currency;
 	TRACE(call->trace, terms.name, "account", "%s (%lld)", account->name, (long long) account->id);
 
 	tariff_id = service_tariff(call, service);
@@ -384,12 +441,13 @@ rate_customer(Call *call, const Service *service, Rating *rating)
 		rate_reseller(call, account_terms->parent_id, &rating->reseller);
 }
 
-/* Nobody was found: the default customer tariff, where there is one, prices the call all the same (V13). */
+/* Nobody was found: the default customer tariff, if there is one, prices calls that no provider handed over (V13). */
 static void
-rate_unknown_customer(Call *call, Rating *rating)
+rate_unknown_customer(Call *call, const Parties *parties, Rating *rating)
 {
 	LegTerms	terms = {.name = "customer", .sign = 1, .may_block = true};
-	int64		tariff_id = billing_default_tariff(call->statement, call->cdr->at);
+	int64		tariff_id = parties->source_provider.verdict == FOUND_NONE ?
+		billing_default_tariff(call->statement, call->cdr->at) : 0;
 
 	if (tariff_id == 0)
 	{
@@ -408,17 +466,21 @@ rate_customer_side(Call *call, const Parties *parties, Rating *rating)
 {
 	bool		billed = billing_has_customer_service(call->statement) ||
 		billing_default_tariff(call->statement, call->cdr->at) != 0;
+	bool		forwarded;
 
 	if (call->cdr->rerouted || parties->did_call)
 		return;
+
+	/* Whom a provider hands over is not our customer, but who has a call of his forwarded is. */
+	forwarded = parties->onward_hop && call->cdr->text[RAW_DID].data != NULL;
 	rating->customer_expected = parties->customer.verdict != FOUND_NONE ||
-		(parties->source_provider.verdict == FOUND_NONE && billed);
+		((parties->source_provider.verdict == FOUND_NONE || forwarded) && billed);
 	if (!rating->customer_expected)
 		return;
 	if (parties->customer.verdict == FOUND_ONE)
 		rate_customer(call, parties->customer.service, rating);
 	else if (parties->customer.verdict == FOUND_NONE)
-		rate_unknown_customer(call, rating);
+		rate_unknown_customer(call, parties, rating);
 	else
 		rating->customer.reason = verdict_reason(parties->customer);
 }
@@ -442,12 +504,17 @@ rate_provider(Call *call, const Parties *parties, Rating *rating)
 		billing_refuse(call, &terms, &rating->provider, call->invalid ? call->invalid : verdict_reason(parties->target_provider));
 		return;
 	}
+	rating->provider.applies = true;
+	rating->provider.account_id = service->account_id;
+	rating->provider_service_id = service->id;
 	account = billing_account(call->statement, service->account_id);
+	if (account == NULL)
+	{
+		billing_refuse(call, &terms, &rating->provider, "no_account");
+		return;
+	}
 	account_terms = billing_account_terms(account, call->cdr->at);
 	service_terms = billing_service_terms(service, call->cdr->at);
-	rating->provider.applies = true;
-	rating->provider.account_id = account->id;
-	rating->provider_service_id = service->id;
 	TRACE(call->trace, terms.name, "account", "%s (%lld)", account->name, (long long) account->id);
 
 	terms.currency = account->currency;
@@ -538,7 +605,6 @@ billing_rate(Statement *statement, const Cdr *cdr, const RatingRequest *request,
 	Parties		parties = {0};
 
 	memset(rating, 0, sizeof(Rating));
-	statement->keep_decks = false;
 	billing_directory_begin_call(statement);
 	read_call(&call);
 	rating->invalid = call.invalid != NULL;

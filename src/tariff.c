@@ -258,7 +258,7 @@ probes_worth_a_deck(Statement *statement)
 static const Rate *
 find_rate(Statement *statement, Tariff *tariff, Number number, TimestampTz at, DayBand day)
 {
-	if (tariff->deck == NULL && !tariff->too_large && !statement->keep_decks)
+	if (tariff->deck == NULL && tariff->too_large < billing_deck_memory)
 	{
 		if (tariff->probes >= LEAST_PROBES && tariff->probes >= probes_worth_a_deck(statement))
 			billing_deck_load(statement, tariff);
