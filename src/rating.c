@@ -441,13 +441,12 @@ rate_customer(Call *call, const Service *service, Rating *rating)
 		rate_reseller(call, account_terms->parent_id, &rating->reseller);
 }
 
-/* Nobody was found: the default customer tariff, if there is one, prices calls that no provider handed over (V13). */
+/* Nobody was found: the default customer tariff, where there is one, prices the call all the same (V13). */
 static void
-rate_unknown_customer(Call *call, const Parties *parties, Rating *rating)
+rate_unknown_customer(Call *call, Rating *rating)
 {
 	LegTerms	terms = {.name = "customer", .sign = 1, .may_block = true};
-	int64		tariff_id = parties->source_provider.verdict == FOUND_NONE ?
-		billing_default_tariff(call->statement, call->cdr->at) : 0;
+	int64		tariff_id = billing_default_tariff(call->statement, call->cdr->at);
 
 	if (tariff_id == 0)
 	{
@@ -466,21 +465,17 @@ rate_customer_side(Call *call, const Parties *parties, Rating *rating)
 {
 	bool		billed = billing_has_customer_service(call->statement) ||
 		billing_default_tariff(call->statement, call->cdr->at) != 0;
-	bool		forwarded;
 
 	if (call->cdr->rerouted || parties->did_call)
 		return;
-
-	/* Whom a provider hands over is not our customer, but who has a call of his forwarded is. */
-	forwarded = parties->onward_hop && call->cdr->text[RAW_DID].data != NULL;
 	rating->customer_expected = parties->customer.verdict != FOUND_NONE ||
-		((parties->source_provider.verdict == FOUND_NONE || forwarded) && billed);
+		(parties->source_provider.verdict == FOUND_NONE && billed);
 	if (!rating->customer_expected)
 		return;
 	if (parties->customer.verdict == FOUND_ONE)
 		rate_customer(call, parties->customer.service, rating);
 	else if (parties->customer.verdict == FOUND_NONE)
-		rate_unknown_customer(call, parties, rating);
+		rate_unknown_customer(call, rating);
 	else
 		rating->customer.reason = verdict_reason(parties->customer);
 }

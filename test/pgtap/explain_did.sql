@@ -89,7 +89,7 @@ SELECT matches(pg_temp.says('{"callee": "370520001", "src_trunk": "didco-in", "s
 SELECT matches(pg_temp.says('{"callee": "370520001", "src_trunk": "didco-in", "started_at": "2026-03-11 10:00+00"}', 'did_owner', 'calendar'), 'free.*no band.*home', 'explain: a holiday, no band');
 -- 30 s of Friday at 0.60 - 0.06, 30 s of Saturday at 0.12 - 0.06
 SELECT matches(pg_temp.says('{"callee": "370520004", "started_at": "2026-03-06 21:59:30+00"}', 'did_owner', 'boundary'), '22:00:00.*free', 'explain: where a call of a DID crosses into another day');
-SELECT matches(pg_temp.says('{"callee": "370520004", "started_at": "2026-03-06 21:59:30+00"}', 'did_owner', 'part'), 'second 30: .*' || id || ', 0\.06 ', 'explain: the part behind it, its rate and price') FROM billing.did_rate WHERE number = '370520004' AND day_type = 'free';
+SELECT matches(pg_temp.says('{"callee": "370520004", "started_at": "2026-03-06 21:59:30+00"}', 'did_owner', 'part'), 'second 30: .*' || id || ', 0\.12 ', 'explain: the part behind it, its rate and price') FROM billing.did_rate WHERE number = '370520004' AND day_type = 'free';
 
 -- A customer's call over several boundaries: peak from 08:00 (06:00 UTC) to 20:00, nothing for a while, then night
 INSERT INTO billing.calendar (name, timezone) VALUES ('bands', 'Europe/Vilnius');
