@@ -19,9 +19,12 @@ BEGIN
 			WHERE r.tariff_id IN (
 				SELECT t.id FROM billing.tariff t WHERE t.calendar_id = _call_of_calendar.calendar_id
 				UNION SELECT f.tariff_id FROM billing.tariff_terms f WHERE f.calendar_id = _call_of_calendar.calendar_id)
+				AND EXISTS (SELECT FROM billing.rate s WHERE s.tariff_id = r.tariff_id AND (s.day_type <> 'any' OR s.band IS NOT NULL))
 			UNION ALL
 			SELECT d.id FROM billing.did_rate d
-			WHERE coalesce(d.calendar_id, (SELECT k.id FROM billing.calendar k WHERE k.is_default)) = _call_of_calendar.calendar_id) u ON u.id = n.rate_id
+			WHERE coalesce(d.calendar_id, (SELECT k.id FROM billing.calendar k WHERE k.is_default)) = _call_of_calendar.calendar_id
+				AND EXISTS (SELECT FROM billing.did_rate s
+					WHERE s.number = d.number AND s.tenant = d.tenant AND s.leg = d.leg AND (s.day_type <> 'any' OR s.band IS NOT NULL))) u ON u.id = n.rate_id
 		CROSS JOIN LATERAL (SELECT coalesce(c.answered_at, c.started_at) AS instant,
 			ceil(greatest(billing._call_seconds(c.billsec, c.answered_at, c.ended_at),
 				billing._call_seconds(coalesce(c.did_billsec, c.billsec), c.answered_at, c.ended_at), 0)) AS seconds) i
@@ -30,7 +33,7 @@ BEGIN
 	LIMIT 1;
 	RETURN call;
 END $$;
-COMMENT ON FUNCTION billing._call_of_calendar(bigint, tstzmultirange) IS 'A call, as text, of which a part lies in spans and which names a rate that this calendar has a say in (of a tariff that has or had it, of a DID); null when there is none. One scan of billing.cdr, after waiting for loads in flight.';
+COMMENT ON FUNCTION billing._call_of_calendar(bigint, tstzmultirange) IS 'A call, as text, of which a part lies in spans and which names a rate that this calendar has a say in (of a tariff that has or had it, or of a DID, where some price depends on day type or band); null when there is none. One scan of billing.cdr, after waiting for loads in flight.';
 
 -- Calendars.
 
