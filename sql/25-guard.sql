@@ -3,7 +3,7 @@
 -- it has seen, or waits for who may be changing it, and then asks again: under READ COMMITTED two sessions that
 -- each keep a rule keep it together. A REPEATABLE READ transaction sees only what was there when it began.
 -- Statement triggers run without nested loops: their plans are made for the first statement of a session, often of
--- one row, and serve the later one of 300,000.
+-- one row, and serve the later one of 300,000. What that forbids looks dear, and would be compiled each time: no JIT.
 
 -- Terms (design 3: what prices a call is dated).
 
@@ -53,7 +53,7 @@ COMMENT ON FUNCTION billing.keep_terms() IS 'BEFORE UPDATE row trigger of tariff
 -- Calls.
 
 CREATE FUNCTION billing._call_naming_rate(rate_ids bigint[], OUT rate_id bigint, OUT call text) RETURNS record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 BEGIN
 	-- A COPY in flight has rated with the old prices and is not to be seen yet: wait for it, and let none begin
 	-- before this transaction has ended.
@@ -68,7 +68,7 @@ END $$;
 COMMENT ON FUNCTION billing._call_naming_rate(bigint[]) IS 'One of the rates that a call names, and that call as text; nulls when no call names any. One scan of billing.cdr, after waiting for loads in flight.';
 
 CREATE FUNCTION billing.keep_rate() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 DECLARE
 	ids bigint[];
 	hit record;
@@ -110,7 +110,7 @@ END $$;
 COMMENT ON FUNCTION billing.keep_rate() IS 'Statement trigger of rate, with transition tables: a rate that a call names keeps everything but its destination, and is never deleted (design 3). 23001.';
 
 CREATE FUNCTION billing.keep_rate_step() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 DECLARE
 	ids bigint[];
 	hit record;
@@ -218,7 +218,7 @@ END $$;
 COMMENT ON FUNCTION billing.keep_account() IS 'AFTER UPDATE or DELETE row and BEFORE TRUNCATE trigger of account: once a call names it, it is not deleted, its currency stays, its time zone changes by billing.change_timezone() only (design 3). 23001.';
 
 CREATE FUNCTION billing._call_naming_service(service_ids bigint[], OUT service_id bigint, OUT call text) RETURNS record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 BEGIN
 	LOCK TABLE billing.cdr IN SHARE MODE;
 	SELECT n.service_id, format('%s of %s', c.id, c.started_at) INTO service_id, call
@@ -230,7 +230,7 @@ END $$;
 COMMENT ON FUNCTION billing._call_naming_service(bigint[]) IS 'One of the services that a call names, and that call as text; nulls when no call names any. One scan of billing.cdr, after waiting for loads in flight.';
 
 CREATE FUNCTION billing.keep_service() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 DECLARE
 	ids bigint[];
 	hit record;

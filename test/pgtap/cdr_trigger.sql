@@ -63,6 +63,10 @@ SELECT is(format('%s %s %s %s', c.status, c.customer_reason, c.started_at, c.tab
 SELECT is(pg_temp.rated(c), pg_temp.rated(good), 'a bad ' || col || ' costs nothing where it is not needed') FROM unnest(ARRAY['duration', 'session_id', 'disposition', 'custom', 'did_billsec', 'tenant']) AS col,
 	LATERAL (SELECT * FROM billing.cdr WHERE call_id = pg_temp.bad_id(col, (SELECT value FROM bad JOIN raw USING (type) WHERE raw.name = col AND value IS NOT NULL ORDER BY length(value) DESC LIMIT 1))) AS c,
 	LATERAL (SELECT * FROM billing.cdr WHERE call_id = pg_temp.bad_id('duration', '0')) AS good;
+-- The same core without the trigger
+SELECT is(count(*), 0::bigint, 'rate_call says the same of every one of them') FROM billing.cdr AS c, billing.rate_call(c) AS r
+WHERE to_jsonb(r) IS DISTINCT FROM (SELECT jsonb_object_agg(key, to_jsonb(c) -> key) FROM jsonb_object_keys(to_jsonb(r)) AS key);
+SELECT lives_ok($$SELECT count(explanation) FROM billing.cdr AS c, billing.explain(c)$$, 'and explain explains every one of them');
 DELETE FROM billing.cdr;
 
 -- Every way of writing gives the same

@@ -32,19 +32,21 @@ INSERT INTO billing.rate (id, tariff_id, prefix, exact, valid_from, withdrawn, p
 CREATE TEMP TABLE number (id int GENERATED ALWAYS AS IDENTITY, list int, number text, at timestamptz);
 INSERT INTO number (list, number, at) SELECT l.id, pg_temp.symbols('number' || l.id || '.' || i, 1 + pg_temp.rnd('digits' || l.id || '.' || i, 15), alphabet), pg_temp.instant(1 + i % 3) - (i % 2) * interval '1 microsecond'
 FROM list AS l, generate_series(1, 2500) AS i;
-INSERT INTO number (list, number, at) SELECT l.id, coalesce(nullif(CASE i % 3 WHEN 0 THEN prefix WHEN 1 THEN left(prefix || pg_temp.symbols('tail' || seed, 1 + pg_temp.rnd('more' || seed, 6), alphabet), 15)
-	ELSE left(prefix, greatest(length(prefix) - 1, 0)) END, ''), '0'), pg_temp.instant(1 + i % 3) - (i % 2) * interval '1 microsecond'
-FROM list AS l JOIN (SELECT list, prefix, row_number() OVER of_list AS n, count(*) OVER (PARTITION BY list) AS entries FROM entry WINDOW of_list AS (PARTITION BY list ORDER BY rate_id)) AS e ON e.list = l.id
-	JOIN generate_series(1, 2000) AS i ON e.n = 1 + pg_temp.rnd('pick' || l.id || '.' || i, entries::int), LATERAL (SELECT l.id || '.' || i AS seed) AS s;
+CREATE TEMP TABLE nth AS SELECT list, prefix, row_number() OVER (PARTITION BY list ORDER BY rate_id) AS n FROM entry;
+CREATE TEMP TABLE pick AS SELECT list, alphabet, i, 1 + pg_temp.rnd('pick' || seed, entries) AS n, seed
+FROM (SELECT l.id AS list, alphabet, max(n)::int AS entries FROM list AS l JOIN nth ON nth.list = l.id GROUP BY l.id, alphabet) AS l, generate_series(1, 2000) AS i, LATERAL (SELECT list || '.' || i AS seed) AS s;
+ANALYZE nth, pick;
+INSERT INTO number (list, number, at) SELECT list, coalesce(nullif(CASE i % 3 WHEN 0 THEN prefix WHEN 1 THEN left(prefix || pg_temp.symbols('tail' || seed, 1 + pg_temp.rnd('more' || seed, 6), alphabet), 15)
+	ELSE left(prefix, greatest(length(prefix) - 1, 0)) END, ''), '0'), pg_temp.instant(1 + i % 3) - (i % 2) * interval '1 microsecond' FROM pick JOIN nth USING (list, n);
 
 -- The brute force. In force: the latest version of each key, dropped when it is withdrawn.
 CREATE TEMP TABLE in_force AS SELECT * FROM (SELECT DISTINCT ON (at, list, prefix, exact) at, entry.* FROM (SELECT DISTINCT at FROM number) AS i JOIN entry ON valid_from <= at ORDER BY at, list, prefix, exact, valid_from DESC) AS e WHERE NOT withdrawn;
 CREATE TEMP TABLE chain AS WITH RECURSIVE c AS (SELECT id AS list, id AS looked_up, base, 0 AS depth FROM list UNION ALL SELECT c.list, l.id, l.base, depth + 1 FROM c JOIN list AS l ON l.id = c.base) SELECT * FROM c;
-ANALYZE in_force, chain, number;
+CREATE TEMP TABLE beginning AS SELECT id, list, at, length(number) AS digits, len, left(number, len) AS prefix FROM number, generate_series(0, length(number)) AS len;
+ANALYZE in_force, chain, beginning;
 -- The nearest list decides, then an exact number, then the longest prefix.
-CREATE TEMP TABLE brute AS SELECT DISTINCT ON (n.id) n.id, e.rate_id, e.prefix, e.exact, c.looked_up FROM number AS n JOIN chain AS c USING (list) CROSS JOIN generate_series(0, 15) AS len
-	JOIN in_force AS e ON e.at = n.at AND e.list = c.looked_up AND e.prefix = left(n.number, len) AND length(e.prefix) = len AND (NOT e.exact OR length(n.number) = len)
-ORDER BY n.id, c.depth, e.exact DESC, len DESC;
+CREATE TEMP TABLE brute AS SELECT DISTINCT ON (n.id) n.id, e.rate_id, e.prefix, e.exact, c.looked_up FROM beginning AS n JOIN chain AS c USING (list)
+	JOIN in_force AS e ON e.list = c.looked_up AND e.at = n.at AND e.prefix = n.prefix AND (NOT e.exact OR n.digits = n.len) ORDER BY n.id, c.depth, e.exact DESC, n.len DESC;
 
 CREATE TEMP TABLE matched AS SELECT n.id, m.rate_id, m.prefix::text AS prefix, m.exact, m.rate_tariff_id FROM number AS n, LATERAL billing.match_rate(n.list, n.number, n.at) AS m;
 SELECT ok(count(*) >= 100000, format('%s numbers are looked up in 24 random lists', count(*))) FROM matched;
