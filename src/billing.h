@@ -125,7 +125,7 @@ extern Statement *billing_statement(MemoryContext query_context);
 extern void billing_catalogue_written(void);
 extern Oid	billing_ledger_relation(const char *name);
 extern void billing_check_reader(Oid owner);
-extern void billing_ledger_missing(void) pg_attribute_noreturn();
+extern _Noreturn void billing_ledger_missing(void);
 extern HTAB *billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize);
 extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
 extern void billing_key_int8(Statement *statement, CatalogueTable table, int column, int64 value, ScanKey key);

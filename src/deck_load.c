@@ -32,7 +32,7 @@ typedef struct RateReader
 
 /* ---- names of the catalogue ---- */
 
-static pg_attribute_noreturn() void
+static _Noreturn void
 unknown_name(const char *what, const char *name)
 {
 	ereport(ERROR,
