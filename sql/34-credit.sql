@@ -3,7 +3,7 @@
 
 CREATE FUNCTION billing._did_number(did text, callee_number text, callee text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN regexp_replace(coalesce(did, callee_number, callee, ''), '^\+', '');
+RETURN regexp_replace(coalesce(nullif(did, ''), nullif(callee_number, ''), callee, ''), '^\+', '');
 COMMENT ON FUNCTION billing._did_number(text, text, text) IS 'The DID of a call with DID legs: did, else the callee, without + (design 5, step 6). Empty when there is none. Raises no error.';
 
 CREATE FUNCTION billing.queue_credits() RETURNS trigger
