@@ -28,7 +28,7 @@ else
 
 MODULE_big = billing
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-FRAGMENTS = $(sort $(wildcard sql/[0-9]*.sql))
+FRAGMENTS = $(filter-out sql/00-extension.sql,$(sort $(wildcard sql/[0-9]*.sql)))
 LEDGER = $(sort $(wildcard sql/ledger/[0-9]*.sql))
 DATA = $(wildcard sql/billing--*--*.sql)
 DATA_built = sql/billing--$(EXTVERSION).sql
@@ -46,8 +46,9 @@ include $(PGXS)
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
 
 # The ledger's DDL stays plain SQL in sql/ledger/ and travels inside the extension as rows of one function.
-sql/billing--$(EXTVERSION).sql: $(FRAGMENTS) $(LEDGER) Makefile
+sql/billing--$(EXTVERSION).sql: sql/00-extension.sql $(FRAGMENTS) $(LEDGER) Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION billing" to load this file. \quit'; \
+	  cat sql/00-extension.sql; \
 	  printf '%s\n' 'CREATE FUNCTION billing._ledger_part(OUT part text, OUT ddl text) RETURNS SETOF record'; \
 	  echo 'LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$_ledger_$$ VALUES'; \
 	  sep=' '; for f in $(LEDGER); do printf "%s('%s', \$$_part_\$$\n" "$$sep" "$$(basename $$f .sql)"; cat $$f; printf '$$_part_$$)\n'; sep=','; done; \

@@ -2,13 +2,13 @@
 -- refused and not silently rounded; NaN sorts above every number and fails the upper bound.
 
 CREATE DOMAIN billing.price AS numeric
-	CONSTRAINT price_in_range CHECK (VALUE OPERATOR(pg_catalog.>) -100000000 AND VALUE OPERATOR(pg_catalog.<) 100000000)
-	CONSTRAINT price_has_8_decimals CHECK (VALUE OPERATOR(pg_catalog.=) pg_catalog.round(VALUE, 8));
+	CONSTRAINT price_in_range CHECK (VALUE > -100000000 AND VALUE < 100000000)
+	CONSTRAINT price_has_8_decimals CHECK (VALUE = round(VALUE, 8));
 COMMENT ON DOMAIN billing.price IS 'A price or fee: less than 100,000,000 either way, at most 8 decimals, never NaN or infinite (design 3, bounds).';
 
 CREATE DOMAIN billing.amount AS numeric
-	CONSTRAINT amount_in_range CHECK (VALUE OPERATOR(pg_catalog.>) -1000000000000 AND VALUE OPERATOR(pg_catalog.<) 1000000000000)
-	CONSTRAINT amount_has_8_decimals CHECK (VALUE OPERATOR(pg_catalog.=) pg_catalog.round(VALUE, 8));
+	CONSTRAINT amount_in_range CHECK (VALUE > -1000000000000 AND VALUE < 1000000000000)
+	CONSTRAINT amount_has_8_decimals CHECK (VALUE = round(VALUE, 8));
 COMMENT ON DOMAIN billing.amount IS 'An amount of money: less than 1,000,000,000,000 either way, at most 8 decimals, never NaN or infinite (design 3, bounds).';
 
 -- Carries no rows. Its relcache invalidation tells every backend that the catalogue has changed (design 7),
