@@ -50,10 +50,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing.keep_terms() IS 'BEFORE UPDATE row trigger of tariff, account and service: keeps the former terms in <table>_terms when one of its columns changes, from terms_from of the UPDATE or now() on (design 3). 22023 when the instant lies before the present terms or is changed alone.';
 
--- Calls.
+CREATE FUNCTION billing.keep_history() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RAISE EXCEPTION 'billing.% is history and does not change', TG_TABLE_NAME USING
+		ERRCODE = 'restrict_violation',
+		DETAIL = 'Calls of its time were priced by it.',
+		HINT = format('New terms are an UPDATE of billing.%I, from terms_from on.', regexp_replace(TG_TABLE_NAME, '_terms$', ''));
+END $$;
+COMMENT ON FUNCTION billing.keep_history() IS 'BEFORE UPDATE row trigger of tariff_terms, account_terms and service_terms: former terms never change; they go with a row that no call names (design 3). 23001.';
+
+-- Calls. Row-level security that is forced upon the owner would hide calls from the guards: it is an error (42501)
+-- instead.
 
 CREATE FUNCTION billing._call_naming_rate(rate_ids bigint[], OUT rate_id bigint, OUT call text) RETURNS record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off SET jit = off AS $$
 BEGIN
 	-- A COPY in flight has rated with the old prices and is not to be seen yet: wait for it, and let none begin
 	-- before this transaction has ended.
@@ -67,6 +78,23 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._call_naming_rate(bigint[]) IS 'One of the rates that a call names, and that call as text; nulls when no call names any. One scan of billing.cdr, after waiting for loads in flight.';
 
+CREATE FUNCTION billing._correctable() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY['price', 'first_price', 'connect_fee', 'attempt_fee', 'first_increment', 'next_increment', 'increment_rule', 'grace_seconds',
+	'free_seconds', 'min_amount', 'max_amount', 'surcharge_percent', 'boundary', 'duration_rounding', 'rounding_digits', 'rounding_mode', 'blocked'];
+COMMENT ON FUNCTION billing._correctable() IS 'The columns of rates that correct_rate() may change, of DID rates all of them but blocked.';
+
+CREATE FUNCTION billing._present_corrections() RETURNS TABLE (rate_id bigint, old jsonb, new jsonb)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY
+		SELECT l.rate_id, l.old, l.new
+		FROM (SELECT DISTINCT ON (c.rate_id) c.rate_id, c.old, c.new
+			FROM billing.rate_correction c WHERE c.corrected_at = now() ORDER BY c.rate_id, c.id DESC) l
+		WHERE l.old - (billing._correctable() || 'steps'::text) = l.new - (billing._correctable() || 'steps'::text);
+END $$;
+COMMENT ON FUNCTION billing._present_corrections() IS 'What lets a change of a priced rate pass: the last correction of each rate in this very transaction, so that each serves once, and only one of columns that correct_rate() may change, whoever wrote it.';
+
 CREATE FUNCTION billing.keep_rate() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 DECLARE
@@ -78,7 +106,8 @@ BEGIN
 	ELSIF TG_OP = 'TRUNCATE' THEN
 		ids := ARRAY(SELECT r.id FROM billing.rate r);
 	ELSE
-		-- All columns but destination; what correct_rate() has put on record in this very transaction may pass.
+		-- All columns but destination; what correct_rate() has put on record in this very transaction may pass. IS NOT
+		-- DISTINCT FROM: an = would be hashed, and make jsonb of every row.
 		ids := ARRAY(
 			SELECT f.id
 			FROM former f LEFT JOIN written w ON w.id = f.id
@@ -90,8 +119,8 @@ BEGIN
 					f.first_increment, f.next_increment, f.increment_rule, f.grace_seconds, f.free_seconds, f.min_amount, f.max_amount,
 					f.surcharge_percent, f.boundary, f.duration_rounding, f.rounding_digits, f.rounding_mode, f.blocked, f.withdrawn))
 				AND NOT EXISTS (
-					SELECT FROM billing.rate_correction c
-					WHERE c.rate_id = f.id AND c.corrected_at = now() AND c.old - 'steps' = to_jsonb(f) AND c.new - 'steps' = to_jsonb(w)));
+					SELECT FROM billing._present_corrections() c
+					WHERE c.rate_id = f.id AND c.old - 'steps' IS NOT DISTINCT FROM to_jsonb(f) AND c.new - 'steps' IS NOT DISTINCT FROM to_jsonb(w)));
 	END IF;
 	IF ids = '{}' THEN
 		RETURN NULL;
@@ -124,15 +153,15 @@ BEGIN
 		ids := ARRAY(
 			SELECT DISTINCT w.rate_id FROM written w
 			WHERE NOT EXISTS (
-				SELECT FROM billing.rate_correction c
-				WHERE c.rate_id = w.rate_id AND c.corrected_at = now()
+				SELECT FROM billing._present_corrections() c
+				WHERE c.rate_id = w.rate_id
 					AND c.new -> 'steps' @> jsonb_build_array(to_jsonb(w) - 'rate_id') AND NOT c.old -> 'steps' @> jsonb_build_array(to_jsonb(w) - 'rate_id')));
 	ELSE
 		ids := ARRAY(
 			SELECT DISTINCT f.rate_id FROM former f
 			WHERE NOT EXISTS (
-				SELECT FROM billing.rate_correction c
-				WHERE c.rate_id = f.rate_id AND c.corrected_at = now()
+				SELECT FROM billing._present_corrections() c
+				WHERE c.rate_id = f.rate_id
 					AND c.old -> 'steps' @> jsonb_build_array(to_jsonb(f) - 'rate_id') AND NOT c.new -> 'steps' @> jsonb_build_array(to_jsonb(f) - 'rate_id')));
 	END IF;
 	IF ids = '{}' THEN
@@ -167,7 +196,7 @@ END $$;
 COMMENT ON FUNCTION billing.keep_tariff() IS 'AFTER UPDATE row trigger of tariff: currency and owner never change once a call was priced by it (design 3). 23001.';
 
 CREATE FUNCTION billing._account_has_calls(account_id bigint) RETURNS boolean
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	LOCK TABLE billing.cdr IN SHARE MODE;
 	RETURN EXISTS (SELECT FROM billing.cdr c WHERE c.customer_account_id = _account_has_calls.account_id)
@@ -218,7 +247,7 @@ END $$;
 COMMENT ON FUNCTION billing.keep_account() IS 'AFTER UPDATE or DELETE row and BEFORE TRUNCATE trigger of account: once a call names it, it is not deleted, its currency stays, its time zone changes by billing.change_timezone() only (design 3). 23001.';
 
 CREATE FUNCTION billing._call_naming_service(service_ids bigint[], OUT service_id bigint, OUT call text) RETURNS record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off SET jit = off AS $$
 BEGIN
 	LOCK TABLE billing.cdr IN SHARE MODE;
 	SELECT n.service_id, format('%s of %s', c.id, c.started_at) INTO service_id, call
@@ -271,8 +300,9 @@ DECLARE
 	below integer;
 	other record;
 BEGIN
-	-- One at a time: of two sessions that each close half of a circle, the second sees the first.
-	PERFORM pg_advisory_xact_lock('billing.tariff'::regclass::oid::integer, 0);
+	-- One at a time: of two sessions that each close half of a circle, the second sees the first. Nothing else locks
+	-- this table, and nobody can without a right on it.
+	LOCK TABLE billing.catalogue_signal IN SHARE ROW EXCLUSIVE MODE;
 
 	WITH RECURSIVE base(id, depth) AS (
 		SELECT _check_bases.tariff_id, 0
@@ -376,7 +406,7 @@ BEGIN
 		PERFORM billing._check_bases(NEW.id);
 	END IF;
 	IF NEW.is_default_customer THEN
-		PERFORM pg_advisory_xact_lock('billing.tariff'::regclass::oid::integer, 0);
+		LOCK TABLE billing.catalogue_signal IN SHARE ROW EXCLUSIVE MODE;
 		SELECT o.name, p.ends INTO other
 		FROM billing.tariff o CROSS JOIN LATERAL (
 			SELECT f.is_default_customer, coalesce(lead(f.terms_from) OVER (ORDER BY f.terms_from), o.terms_from) AS ends

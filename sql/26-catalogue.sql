@@ -32,9 +32,7 @@ COMMENT ON FUNCTION billing._correct_did_rate(bigint, jsonb, text) IS 'The part 
 CREATE FUNCTION billing.correct_rate(rate_id bigint, changes jsonb, reason text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	correctable text[] := ARRAY['price', 'first_price', 'connect_fee', 'attempt_fee', 'first_increment', 'next_increment',
-		'increment_rule', 'grace_seconds', 'free_seconds', 'min_amount', 'max_amount', 'surcharge_percent', 'boundary',
-		'duration_rounding', 'rounding_digits', 'rounding_mode', 'blocked'];
+	correctable text[] := billing._correctable();
 	unknown text;
 	former jsonb;
 	corrected jsonb;
@@ -140,7 +138,7 @@ $$;
 COMMENT ON FUNCTION billing._partition_name(timestamptz, timestamptz) IS 'Name of the partition of billing.cdr for these bounds: cdr_YYYYMM for whole months, cdr_YYYYMMDD for whole days, else with the time, in the time zone of the session.';
 
 CREATE FUNCTION billing._add_partition(starts timestamptz, ends timestamptz) RETURNS bigint
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	partition name := billing._partition_name(starts, ends);
 	fallback regclass := (SELECT nullif(p.partdefid, 0) FROM pg_partitioned_table p WHERE p.partrelid = 'billing.cdr'::regclass);
@@ -168,7 +166,7 @@ END $$;
 COMMENT ON FUNCTION billing._add_partition(timestamptz, timestamptz) IS 'Adds one partition to billing.cdr and moves the calls of its time there from the default partition, as they are; returns how many. The caller has locked billing.cdr.';
 
 CREATE FUNCTION billing.create_partitions(starts timestamptz, ends timestamptz, step interval DEFAULT '1 month') RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	lower_bound timestamptz := starts;
 	upper_bound timestamptz;
@@ -190,6 +188,7 @@ BEGIN
 			HINT = 'Give a step such as ''1 month'' or ''1 day''.';
 	END IF;
 
+	-- Bounds are written as text, in which only ISO says the offset: IST is India's, Ireland's and Israel's.
 	-- The table before its default partition, as whoever inserts does; and nothing may come to the default
 	-- partition between the move and the ATTACH.
 	LOCK TABLE billing.cdr IN ACCESS EXCLUSIVE MODE;

@@ -5,7 +5,7 @@
 -- Calls.
 
 CREATE FUNCTION billing._call_of_calendar(calendar_id bigint, spans tstzmultirange) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	call text;
 BEGIN
@@ -433,8 +433,8 @@ BEGIN
 			SELECT f.id
 			FROM former f LEFT JOIN written w ON w.id = f.id
 			WHERE to_jsonb(w) IS DISTINCT FROM to_jsonb(f) AND NOT EXISTS (
-				SELECT FROM billing.rate_correction c
-				WHERE c.rate_id = f.id AND c.corrected_at = now() AND c.old = to_jsonb(f) AND c.new = to_jsonb(w)));
+				SELECT FROM billing._present_corrections() c
+				WHERE c.rate_id = f.id AND c.old = to_jsonb(f) AND c.new = to_jsonb(w)));
 	END IF;
 	IF ids = '{}' THEN
 		RETURN NULL;

@@ -16,7 +16,7 @@ CREATE TABLE billing.exchange_rate (
 	PRIMARY KEY (base, quote, valid_from),
 	CONSTRAINT exchange_rate_pair CHECK (base <> quote)
 );
-COMMENT ON TABLE billing.exchange_rate IS 'One unit of base is rate units of quote from valid_from on (C28, reading 38). Rating asks for the direct pair, else for the inverse, never through a third currency.';
+COMMENT ON TABLE billing.exchange_rate IS 'One unit of base is rate units of quote from valid_from on (C28, reading 38). Rating asks for the direct pair, else for the inverse, never through a third currency. A row that is changed or deleted makes the calls that it converted stale: they keep their amounts until they are rated again; a new rate is a new valid_from.';
 COMMENT ON COLUMN billing.exchange_rate.base IS 'Currency of which one unit is priced.';
 COMMENT ON COLUMN billing.exchange_rate.quote IS 'Currency in which it is priced.';
 COMMENT ON COLUMN billing.exchange_rate.valid_from IS 'In force from this instant until a later row of the pair.';

@@ -112,31 +112,35 @@ COMMENT ON COLUMN billing.service.terms_from IS 'Its present terms hold from thi
 
 -- The terms that prices depend on, as they were before (design 3: what prices a call is dated). A row holds
 -- from its terms_from until the next one of the same id, or until the live row's. The trigger zz_terms writes
--- them. They go with a row that no call names.
+-- them, and rating reads them as it reads the live row: the same CHECKs hold. They go with a row that no call names.
 
 CREATE TABLE billing.tariff_terms (
 	tariff_id bigint NOT NULL REFERENCES billing.tariff ON DELETE CASCADE,
-	terms_from timestamptz NOT NULL,
+	terms_from timestamptz NOT NULL CONSTRAINT tariff_terms_terms_from CHECK (terms_from < 'infinity'),
 	is_default_customer boolean NOT NULL,
 	base_tariff_id bigint REFERENCES billing.tariff,
 	calendar_id bigint REFERENCES billing.calendar,
 	connect_fee billing.price NOT NULL,
 	attempt_fee billing.price NOT NULL,
-	first_increment integer NOT NULL,
-	next_increment integer NOT NULL,
-	increment_rule text NOT NULL,
-	grace_seconds integer NOT NULL,
-	free_seconds integer NOT NULL,
-	min_amount billing.price,
-	max_amount billing.price,
-	surcharge_percent numeric(8,4) NOT NULL,
-	boundary text NOT NULL,
-	duration_rounding text NOT NULL,
-	rounding_digits smallint NOT NULL,
-	rounding_mode text NOT NULL,
+	first_increment integer NOT NULL CONSTRAINT tariff_terms_first_increment CHECK (first_increment BETWEEN 0 AND 86400),
+	next_increment integer NOT NULL CONSTRAINT tariff_terms_next_increment CHECK (next_increment BETWEEN 1 AND 86400),
+	increment_rule text NOT NULL CONSTRAINT tariff_terms_increment_rule CHECK (increment_rule IN ('first_next', 'aligned')),
+	grace_seconds integer NOT NULL CONSTRAINT tariff_terms_grace_seconds CHECK (grace_seconds BETWEEN 0 AND 86400),
+	free_seconds integer NOT NULL CONSTRAINT tariff_terms_free_seconds CHECK (free_seconds BETWEEN 0 AND 86400),
+	min_amount billing.price CONSTRAINT tariff_terms_min_amount CHECK (min_amount >= 0),
+	max_amount billing.price CONSTRAINT tariff_terms_max_amount CHECK (max_amount >= 0),
+	surcharge_percent numeric(8,4) NOT NULL CONSTRAINT tariff_terms_surcharge_percent CHECK (surcharge_percent >= -100 AND surcharge_percent < 10000),
+	boundary text NOT NULL CONSTRAINT tariff_terms_boundary CHECK (boundary IN ('start', 'split')),
+	duration_rounding text NOT NULL CONSTRAINT tariff_terms_duration_rounding CHECK (duration_rounding IN ('up', 'half_up', 'none')),
+	rounding_digits smallint NOT NULL CONSTRAINT tariff_terms_rounding_digits CHECK (rounding_digits BETWEEN -4 AND 8),
+	rounding_mode text NOT NULL CONSTRAINT tariff_terms_rounding_mode CHECK (rounding_mode IN ('half_up', 'half_even', 'up', 'down')),
 	replaced_at timestamptz NOT NULL DEFAULT now(),
 	replaced_by text NOT NULL DEFAULT session_user,
-	PRIMARY KEY (tariff_id, terms_from)
+	PRIMARY KEY (tariff_id, terms_from),
+	CONSTRAINT tariff_terms_min_max CHECK (min_amount <= max_amount),
+	CONSTRAINT tariff_terms_aligned_free CHECK (increment_rule <> 'aligned' OR free_seconds = 0),
+	CONSTRAINT tariff_terms_aligned_split CHECK (increment_rule <> 'aligned' OR boundary <> 'split'),
+	CONSTRAINT tariff_terms_not_its_own_base CHECK (base_tariff_id <> tariff_id)
 );
 CREATE INDEX tariff_terms_base ON billing.tariff_terms (base_tariff_id) WHERE base_tariff_id IS NOT NULL;
 CREATE INDEX tariff_terms_calendar ON billing.tariff_terms (calendar_id) WHERE calendar_id IS NOT NULL;
@@ -166,13 +170,14 @@ COMMENT ON COLUMN billing.tariff_terms.replaced_by IS 'Login that made it.';
 
 CREATE TABLE billing.account_terms (
 	account_id bigint NOT NULL REFERENCES billing.account ON DELETE CASCADE,
-	terms_from timestamptz NOT NULL,
+	terms_from timestamptz NOT NULL CONSTRAINT account_terms_terms_from CHECK (terms_from < 'infinity'),
 	tariff_id bigint REFERENCES billing.tariff,
 	plan_id bigint REFERENCES billing.plan,
 	parent_id bigint REFERENCES billing.account,
 	replaced_at timestamptz NOT NULL DEFAULT now(),
 	replaced_by text NOT NULL DEFAULT session_user,
-	PRIMARY KEY (account_id, terms_from)
+	PRIMARY KEY (account_id, terms_from),
+	CONSTRAINT account_terms_not_its_own_parent CHECK (parent_id <> account_id)
 );
 
 COMMENT ON TABLE billing.account_terms IS 'Former terms of billing.account: in force from terms_from until the next row of the same account, or the live one; written by a trigger (design 3).';
@@ -186,7 +191,7 @@ COMMENT ON COLUMN billing.account_terms.replaced_by IS 'Login that made it.';
 
 CREATE TABLE billing.service_terms (
 	service_id bigint NOT NULL REFERENCES billing.service ON DELETE CASCADE,
-	terms_from timestamptz NOT NULL,
+	terms_from timestamptz NOT NULL CONSTRAINT service_terms_terms_from CHECK (terms_from < 'infinity'),
 	tariff_id bigint REFERENCES billing.tariff,
 	plan_id bigint REFERENCES billing.plan,
 	provider_id bigint REFERENCES billing.account,
