@@ -3,7 +3,7 @@
  *		What the ledger's triggers need from C: the rights they run with, and the signal that the
  *		catalogue has changed.
  */
-#include "postgres.h"
+#include "billing.h"
 
 #include "access/htup_details.h"
 #include "catalog/dependency.h"
@@ -116,11 +116,13 @@ billing_as_owner(PG_FUNCTION_ARGS)
  * billing.catalogue_changed(): invalidate the relcache entry of billing.catalogue_signal, at commit in every
  * other backend and at the next command in this one. What that means is the compiled catalogue's business.
  *
- * The table is looked up by name each time: an oid kept here would outlive a drop_ledger().
+ * The table is looked up by name each time: an oid kept here would outlive a drop_ledger().  Whoever puts the
+ * trigger on a table elsewhere disturbs nobody.
  */
 Datum
 billing_catalogue_changed(PG_FUNCTION_ARGS)
 {
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	Oid			signal;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
@@ -128,8 +130,11 @@ billing_catalogue_changed(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("billing.catalogue_changed() was not called as a trigger")));
 
-	signal = get_relname_relid("catalogue_signal", get_func_namespace(fcinfo->flinfo->fn_oid));
-	if (OidIsValid(signal))
+	signal = billing_ledger_relation("catalogue_signal");
+	if (OidIsValid(signal) && get_rel_namespace(signal) == RelationGetNamespace(trigdata->tg_relation))
+	{
+		billing_catalogue_written();
 		CacheInvalidateRelcacheByRelid(signal);
+	}
 	return PointerGetDatum(NULL);
 }

@@ -8,6 +8,10 @@ CREATE TRIGGER zz_terms BEFORE UPDATE ON billing.account FOR EACH ROW WHEN (OLD.
 CREATE TRIGGER zz_terms BEFORE UPDATE ON billing.service FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*)
 	EXECUTE FUNCTION billing.as_owner('keep_terms');
 
+CREATE TRIGGER keep_history BEFORE UPDATE ON billing.tariff_terms FOR EACH ROW EXECUTE FUNCTION billing.keep_history();
+CREATE TRIGGER keep_history BEFORE UPDATE ON billing.account_terms FOR EACH ROW EXECUTE FUNCTION billing.keep_history();
+CREATE TRIGGER keep_history BEFORE UPDATE ON billing.service_terms FOR EACH ROW EXECUTE FUNCTION billing.keep_history();
+
 CREATE TRIGGER keep_tariff AFTER UPDATE ON billing.tariff FOR EACH ROW
 	WHEN (OLD.id <> NEW.id OR OLD.currency <> NEW.currency OR OLD.owner_id IS DISTINCT FROM NEW.owner_id)
 	EXECUTE FUNCTION billing.as_owner('keep_tariff');
@@ -101,7 +105,7 @@ CREATE TRIGGER check_did_rate_update AFTER UPDATE ON billing.did_rate REFERENCIN
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('check_did_rate');
 
 -- The signal by which every session drops what it has compiled (design 7). ROW, and ALWAYS: the apply worker of
--- logical replication fires nothing else.
+-- logical replication fires nothing else. Before the statement too, for what runs inside it.
 DO $signal$
 DECLARE
 	catalogue regclass;
@@ -110,7 +114,8 @@ BEGIN
 		'billing.plan', 'billing.account', 'billing.service', 'billing.tariff_terms', 'billing.account_terms', 'billing.service_terms']::regclass[]
 	LOOP
 		EXECUTE format('CREATE TRIGGER catalogue_signal AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION billing.catalogue_changed()', catalogue);
+		EXECUTE format('CREATE TRIGGER catalogue_signal_statement BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION billing.catalogue_changed()', catalogue);
 		EXECUTE format('CREATE TRIGGER catalogue_signal_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION billing.catalogue_changed()', catalogue);
-		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER catalogue_signal, ENABLE ALWAYS TRIGGER catalogue_signal_truncate', catalogue);
+		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER catalogue_signal, ENABLE ALWAYS TRIGGER catalogue_signal_statement, ENABLE ALWAYS TRIGGER catalogue_signal_truncate', catalogue);
 	END LOOP;
 END $signal$;

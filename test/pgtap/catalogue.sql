@@ -353,12 +353,12 @@ SELECT throws_ok($$ SELECT billing.change_timezone(-1, 'UTC') $$, 'P0002', NULL,
 
 -- Signals.
 SELECT results_eq($$
-	SELECT c.relname::text COLLATE "default", count(*) FILTER (WHERE t.tgtype & 32 = 0), count(*) FILTER (WHERE t.tgtype & 32 <> 0)
+	SELECT c.relname::text COLLATE "default", count(*) FILTER (WHERE t.tgtype & 1 <> 0), count(*) FILTER (WHERE t.tgtype & 3 = 2), count(*) FILTER (WHERE t.tgtype & 32 <> 0)
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 	WHERE t.tgfoid = 'billing.catalogue_changed()'::regprocedure AND t.tgenabled = 'A'
 	GROUP BY 1 ORDER BY 1
-$$, $$ SELECT name, 1::bigint, 1::bigint FROM unnest(ARRAY['account', 'account_terms', 'calendar', 'calendar_band', 'calendar_day', 'currency', 'did_rate', 'exchange_rate', 'plan', 'rate', 'rate_step', 'service', 'service_terms', 'tariff', 'tariff_terms']) name ORDER BY 1 $$,
-	'design 7: every catalogue table signals each row and TRUNCATE, always');
+$$, $$ SELECT name, 1::bigint, 1::bigint, 1::bigint FROM unnest(ARRAY['account', 'account_terms', 'calendar', 'calendar_band', 'calendar_day', 'currency', 'did_rate', 'exchange_rate', 'plan', 'rate', 'rate_step', 'service', 'service_terms', 'tariff', 'tariff_terms']) name ORDER BY 1 $$,
+	'design 7: every catalogue table signals before a statement, each row and TRUNCATE, always');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -7,7 +7,7 @@ CREATE EXTENSION IF NOT EXISTS billing CASCADE;
 SELECT no_plan();
 
 SELECT is(billing.ledger_version(), NULL, 'design 2: no ledger, no version');
-SELECT throws_ok('SELECT billing._require_ledger()', '55000', 'this database has no billing ledger', 'design 2: what needs a ledger says so');
+SELECT throws_ok('SELECT billing._require_ledger()', '55000', 'the billing ledger does not exist in this database', 'design 2: what needs a ledger says so');
 SELECT is(billing.create_ledger(), 'billing ledger 1', 'design 2: create_ledger() makes it');
 SELECT is(billing.create_ledger(), 'billing ledger 1', 'design 2: create_ledger() a second time changes nothing');
 SELECT is(billing.ledger_version(), 1, 'design 2: the version is read from the ledger');
@@ -75,8 +75,8 @@ SELECT results_eq($$
 	SELECT tgrelid::regclass::text, tgname::text COLLATE "default", tgenabled::text FROM pg_trigger
 	WHERE tgfoid = 'billing.catalogue_changed()'::regprocedure AND tgrelid IN ('billing.rate'::regclass, 'billing.tariff'::regclass, 'billing.own'::regclass)
 	ORDER BY tgrelid::regclass::text COLLATE "C", tgname
-$$, $$ VALUES ('billing.own', 'catalogue_signal_of_mine', 'O'), ('billing.rate', 'catalogue_signal', 'A'), ('billing.rate', 'catalogue_signal_truncate', 'A'),
-	('billing.tariff', 'catalogue_signal', 'D'), ('billing.tariff', 'catalogue_signal_truncate', 'A') $$,
+$$, $$ VALUES ('billing.own', 'catalogue_signal_of_mine', 'O'), ('billing.rate', 'catalogue_signal', 'A'), ('billing.rate', 'catalogue_signal_statement', 'A'), ('billing.rate', 'catalogue_signal_truncate', 'A'),
+	('billing.tariff', 'catalogue_signal', 'D'), ('billing.tariff', 'catalogue_signal_statement', 'A'), ('billing.tariff', 'catalogue_signal_truncate', 'A') $$,
 	'design 2: ALWAYS comes back after --disable-triggers; what users disabled or made stays');
 SELECT results_eq($$ SELECT code, digits, name FROM billing.currency WHERE code IN ('AED', 'USD', 'ZZZ') ORDER BY 1 $$,
 	$$ VALUES ('AED', 2::smallint, 'UAE dirham'), ('USD', 3::smallint, 'ours'), ('ZZZ', 2::smallint, NULL) $$,
@@ -136,7 +136,19 @@ SELECT results_eq($$ SELECT pg_get_expr(relpartbound, oid) COLLATE "default" FRO
 	$$ VALUES ('FOR VALUES FROM (''2031-01-31 00:00:00+01'') TO (''2031-02-28 00:00:00+01'')'),
 		('FOR VALUES FROM (''2031-02-28 00:00:00+01'') TO (''2031-03-31 00:00:00+02'')'), ('FOR VALUES FROM (''2031-03-31 00:00:00+02'') TO (''2031-04-30 00:00:00+02'')') $$,
 	'design 4: months are those of the session''s zone, and the 31st comes back after February');
+-- IST is read as Israel's time, half past three hours away.
+SET TimeZone = 'Asia/Kolkata';
+SELECT is(current_setting('datestyle'), 'ISO, MDY', 'the tests of pgTAP run with ISO dates');
+SET datestyle = 'Postgres, DMY';
+SELECT is(billing.create_partitions('2033-01-01 00:00+05:30', '2033-03-01 00:00+05:30'), 2, 'design 4: bounds are the same whatever the DateStyle');
+SELECT is(billing.create_partitions('2033-01-01 00:00+05:30', '2033-03-01 00:00+05:30'), 0, 'design 4: and found again');
+SET datestyle = 'ISO, MDY';
+SELECT is(billing.create_partitions('2033-01-01 00:00+05:30', '2033-03-01 00:00+05:30'), 0, 'design 4: with another DateStyle too');
 SET TimeZone = 'UTC';
+SELECT results_eq($$ SELECT relname::text COLLATE "default", pg_get_expr(relpartbound, oid) COLLATE "default", obj_description(oid, 'pg_class') COLLATE "default" FROM pg_class WHERE relname ~ '^cdr_2033' AND relkind = 'r' ORDER BY relname COLLATE "C" $$,
+	$$ VALUES ('cdr_203301', 'FOR VALUES FROM (''2032-12-31 18:30:00+00'') TO (''2033-01-31 18:30:00+00'')', 'Calls started from 2033-01-01 00:00:00+05:30 to before 2033-02-01 00:00:00+05:30.'),
+		('cdr_203302', 'FOR VALUES FROM (''2033-01-31 18:30:00+00'') TO (''2033-02-28 18:30:00+00'')', 'Calls started from 2033-02-01 00:00:00+05:30 to before 2033-03-01 00:00:00+05:30.') $$,
+	'design 4: months of India under DateStyle Postgres');
 SELECT throws_ok($$ SELECT billing.create_partitions('2026-02-01', '2026-02-01') $$, '22023', NULL, 'design 4: no empty range');
 SELECT throws_ok($$ SELECT billing.create_partitions('-infinity', '2026-02-01') $$, '22023', NULL, 'design 4: no infinite range');
 SELECT throws_ok($$ SELECT billing.create_partitions('2026-02-01', '2026-03-01', '-1 day') $$, '22023', NULL, 'design 4: no step backwards');
