@@ -23,7 +23,7 @@ RETURN pg_catalog.substring(pg_catalog.obj_description(pg_catalog.to_regclass('b
 COMMENT ON FUNCTION billing.ledger_version() IS 'Version of the ledger of this database, from the comment of billing.catalogue_signal; null when there is none (design 2).';
 
 CREATE FUNCTION billing._require_ledger() RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF billing.ledger_version() IS NULL THEN
 		RAISE EXCEPTION 'the billing ledger does not exist in this database' USING
@@ -35,7 +35,7 @@ END $$;
 COMMENT ON FUNCTION billing._require_ledger() IS 'Raises 55000 with the command to run when the database has no ledger (design 2).';
 
 CREATE FUNCTION billing._refuse_newer_ledger() RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF billing.ledger_version() > billing._code_version() THEN
 		RAISE EXCEPTION 'the billing ledger is newer than the extension' USING
@@ -48,7 +48,7 @@ END $$;
 COMMENT ON FUNCTION billing._refuse_newer_ledger() IS 'Raises 55000 when the ledger is of a later version than the code.';
 
 CREATE FUNCTION billing._set_ledger_version() RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE format('COMMENT ON TABLE billing.catalogue_signal IS %L', 'billing ledger ' || billing._code_version());
 END $$;
@@ -64,7 +64,7 @@ $$;
 COMMENT ON FUNCTION billing._ledger_object(text) IS 'Qualified names of the tables, views, domains or sequences (kind TABLE, VIEW, DOMAIN, SEQUENCE) that the DDL of the ledger makes, partitions included.';
 
 CREATE FUNCTION billing._execute_parts(first text) RETURNS void
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	statements text;
 BEGIN
@@ -75,7 +75,7 @@ END $$;
 COMMENT ON FUNCTION billing._execute_parts(text) IS 'Executes the DDL of the ledger, in the order of its parts, from the first on that is called so: all for the empty text, the views (CREATE OR REPLACE VIEW and comments) from 60 on.';
 
 CREATE FUNCTION billing._refuse_foreign_objects() RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	foreign_name text;
 BEGIN
@@ -93,7 +93,7 @@ END $$;
 COMMENT ON FUNCTION billing._refuse_foreign_objects() IS 'Raises 42710 when schema billing holds an object that has the name of one of the ledger, before there is a ledger (CVE-2022-2625).';
 
 CREATE FUNCTION billing.create_ledger() RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM billing._refuse_newer_ledger();
 	IF billing.ledger_version() < billing._code_version() THEN
@@ -120,7 +120,7 @@ COMMENT ON FUNCTION billing.create_ledger() IS 'Makes the tables, triggers and v
 REVOKE ALL ON FUNCTION billing.create_ledger() FROM PUBLIC;
 
 CREATE FUNCTION billing._refuse_foreign_views() RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	hit record;
 BEGIN
@@ -138,7 +138,7 @@ END $$;
 COMMENT ON FUNCTION billing._refuse_foreign_views() IS 'Raises 55000 when a view that is to be replaced belongs to somebody else than billing.catalogue_signal.';
 
 CREATE FUNCTION billing._view_settings(OUT options text[], OUT grants jsonb) RETURNS record
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 	WITH view AS (
 		SELECT v.name, c.oid, c.relowner, c.relacl, c.reloptions
 		FROM billing._ledger_object('VIEW') v(name) JOIN pg_class c ON c.oid = to_regclass(v.name)
@@ -160,7 +160,7 @@ $$;
 COMMENT ON FUNCTION billing._view_settings() IS 'The commands that give the views of the ledger their present options, and as objects with view, column (null: the whole view) and command those that give the present grants.';
 
 CREATE FUNCTION billing._recreate_views(grants jsonb) RETURNS void
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	command text;
 	depending text;
@@ -191,7 +191,7 @@ END $$;
 COMMENT ON FUNCTION billing._recreate_views(jsonb) IS 'Drops and makes the views of the ledger, with these grants; 2BP01 when views of users depend on them.';
 
 CREATE FUNCTION billing.upgrade_ledger() RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	settings record;
 	command text;
@@ -235,7 +235,7 @@ COMMENT ON FUNCTION billing.upgrade_ledger() IS 'Brings the ledger to the versio
 REVOKE ALL ON FUNCTION billing.upgrade_ledger() FROM PUBLIC;
 
 CREATE FUNCTION billing.drop_ledger(with_data boolean DEFAULT false) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	target record;
 BEGIN

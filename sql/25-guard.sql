@@ -64,7 +64,7 @@ COMMENT ON FUNCTION billing.keep_history() IS 'BEFORE UPDATE row trigger of tari
 -- instead.
 
 CREATE FUNCTION billing._call_naming_rate(rate_ids bigint[], OUT rate_id bigint, OUT call text) RETURNS record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off SET jit = off AS $$
 BEGIN
 	-- A COPY in flight has rated with the old prices and is not to be seen yet: wait for it, and let none begin
 	-- before this transaction has ended.
@@ -85,7 +85,7 @@ RETURN ARRAY['price', 'first_price', 'connect_fee', 'attempt_fee', 'first_increm
 COMMENT ON FUNCTION billing._correctable() IS 'The columns of rates that correct_rate() may change, of DID rates all of them but blocked.';
 
 CREATE FUNCTION billing._present_corrections() RETURNS TABLE (rate_id bigint, old jsonb, new jsonb)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY
 		SELECT l.rate_id, l.old, l.new
@@ -196,7 +196,7 @@ END $$;
 COMMENT ON FUNCTION billing.keep_tariff() IS 'AFTER UPDATE row trigger of tariff: currency and owner never change once a call was priced by it (design 3). 23001.';
 
 CREATE FUNCTION billing._account_has_calls(account_id bigint) RETURNS boolean
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	LOCK TABLE billing.cdr IN SHARE MODE;
 	RETURN EXISTS (SELECT FROM billing.cdr c WHERE c.customer_account_id = _account_has_calls.account_id)
@@ -247,7 +247,7 @@ END $$;
 COMMENT ON FUNCTION billing.keep_account() IS 'AFTER UPDATE or DELETE row and BEFORE TRUNCATE trigger of account: once a call names it, it is not deleted, its currency stays, its time zone changes by billing.change_timezone() only (design 3). 23001.';
 
 CREATE FUNCTION billing._call_naming_service(service_ids bigint[], OUT service_id bigint, OUT call text) RETURNS record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off SET jit = off AS $$
 BEGIN
 	LOCK TABLE billing.cdr IN SHARE MODE;
 	SELECT n.service_id, format('%s of %s', c.id, c.started_at) INTO service_id, call
@@ -294,7 +294,7 @@ COMMENT ON FUNCTION billing.keep_service() IS 'Statement trigger of service, wit
 -- Tariffs.
 
 CREATE FUNCTION billing._check_bases(tariff_id bigint) RETURNS void
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	above integer;
 	below integer;
@@ -358,7 +358,7 @@ END $$;
 COMMENT ON FUNCTION billing._check_bases(bigint) IS 'Raises 23514 when the bases of the tariff, present and former, make a circle, are more than 4 deep, or have another currency (design 3).';
 
 CREATE FUNCTION billing._check_increments(tariff_id bigint, rate_ids bigint[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	hit record;
 BEGIN

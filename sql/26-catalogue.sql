@@ -1,7 +1,7 @@
 -- What is done to a ledger by function: corrections that the guards let pass, and partitions.
 
 CREATE FUNCTION billing._steps(rate_id bigint) RETURNS jsonb
-LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'rate_id' ORDER BY s.from_second), '[]')
 		FROM billing.rate_step s WHERE s.rate_id = _steps.rate_id);
@@ -9,7 +9,7 @@ END $$;
 COMMENT ON FUNCTION billing._steps(bigint) IS 'The steps of a rate as a jsonb array of objects with from_second, price and increment.';
 
 CREATE FUNCTION billing._correct_did_rate(rate_id bigint, changes jsonb, reason text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	former jsonb;
 	corrected jsonb;
@@ -30,7 +30,7 @@ END $$;
 COMMENT ON FUNCTION billing._correct_did_rate(bigint, jsonb, text) IS 'The part of correct_rate() for DID rates; what may change has been checked.';
 
 CREATE FUNCTION billing.correct_rate(rate_id bigint, changes jsonb, reason text) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	correctable text[] := billing._correctable();
 	unknown text;
@@ -110,7 +110,7 @@ COMMENT ON FUNCTION billing.correct_rate(bigint, jsonb, text) IS 'Corrects a mis
 REVOKE ALL ON FUNCTION billing.correct_rate(bigint, jsonb, text) FROM PUBLIC;
 
 CREATE FUNCTION billing.change_timezone(account_id bigint, timezone text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	former text;
 BEGIN
@@ -138,7 +138,7 @@ $$;
 COMMENT ON FUNCTION billing._partition_name(timestamptz, timestamptz) IS 'Name of the partition of billing.cdr for these bounds: cdr_YYYYMM for whole months, cdr_YYYYMMDD for whole days, else with the time, in the time zone of the session.';
 
 CREATE FUNCTION billing._add_partition(starts timestamptz, ends timestamptz) RETURNS bigint
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	partition name := billing._partition_name(starts, ends);
 	fallback regclass := (SELECT nullif(p.partdefid, 0) FROM pg_partitioned_table p WHERE p.partrelid = 'billing.cdr'::regclass);
@@ -166,7 +166,7 @@ END $$;
 COMMENT ON FUNCTION billing._add_partition(timestamptz, timestamptz) IS 'Adds one partition to billing.cdr and moves the calls of its time there from the default partition, as they are; returns how many. The caller has locked billing.cdr.';
 
 CREATE FUNCTION billing.create_partitions(starts timestamptz, ends timestamptz, step interval DEFAULT '1 month') RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	lower_bound timestamptz := starts;
 	upper_bound timestamptz;

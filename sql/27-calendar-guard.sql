@@ -5,7 +5,7 @@
 -- Calls.
 
 CREATE FUNCTION billing._call_of_calendar(calendar_id bigint, spans tstzmultirange) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	call text;
 BEGIN
@@ -85,7 +85,7 @@ RETURN CASE WHEN extract(isodow FROM date)::smallint = ANY (free_weekdays) THEN 
 COMMENT ON FUNCTION billing._weekday_type(smallint[], date) IS 'free when the weekday of the date is one of free_weekdays (ISO, 1 Monday), else work (K15).';
 
 CREATE FUNCTION billing._keep_days(calendar_ids bigint[], dates date[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	changed record;
 	call text;
@@ -178,7 +178,7 @@ END $$;
 COMMENT ON FUNCTION billing.check_window() IS 'BEFORE INSERT or UPDATE row trigger of calendar_band: windows of some length on ISO weekdays, said with a hint. 23514.';
 
 CREATE FUNCTION billing._check_overlap(calendar_ids bigint[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	hit record;
 BEGIN
@@ -208,7 +208,7 @@ END $$;
 COMMENT ON FUNCTION billing._check_overlap(bigint[]) IS 'Raises 23P01 when two windows of one of the calendars have the same valid_from and day type, share a weekday and overlap.';
 
 CREATE FUNCTION billing._check_lost_bands(calendar_ids bigint[], bands text[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	hit record;
 BEGIN
@@ -314,7 +314,7 @@ COMMENT ON FUNCTION billing.keep_calendar_band_truncate() IS 'BEFORE TRUNCATE tr
 -- Bands and day types of rates.
 
 CREATE FUNCTION billing._rate_in_force(rate_id bigint, at timestamptz) RETURNS boolean
-LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN EXISTS (
 		SELECT FROM billing.rate r
@@ -326,7 +326,7 @@ END $$;
 COMMENT ON FUNCTION billing._rate_in_force(bigint, timestamptz) IS 'Whether a rate is in force at an instant or will be later: it is not withdrawn, and no later version has taken its place by then.';
 
 CREATE FUNCTION billing._did_rate_in_force(rate_id bigint, at timestamptz) RETURNS boolean
-LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN EXISTS (
 		SELECT FROM billing.did_rate r
@@ -338,7 +338,7 @@ END $$;
 COMMENT ON FUNCTION billing._did_rate_in_force(bigint, timestamptz) IS 'Whether a DID rate is in force at an instant or will be later: it is not withdrawn, and no later version has taken its place by then.';
 
 CREATE FUNCTION billing._refuse_band(what text, day_type text, band text, calendar text, owner text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF calendar IS NULL THEN
 		RAISE EXCEPTION '% is for day type %, but no calendar says what day it is', what || coalesce(' for band "' || band || '"', ''), day_type USING
@@ -354,7 +354,7 @@ END $$;
 COMMENT ON FUNCTION billing._refuse_band(text, text, text, text, text) IS 'Raises 23514 for a rate that no calendar, or no window of its calendar, can ever choose.';
 
 CREATE FUNCTION billing._check_bands(tariff_id bigint, rate_ids bigint[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	hit record;
 BEGIN

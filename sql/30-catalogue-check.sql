@@ -3,7 +3,7 @@
 -- read are the ledger's and need not exist when the extension is created.
 
 CREATE FUNCTION billing._price_list(OUT side text, OUT account_id bigint, OUT service_id bigint, OUT tariff_id bigint) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -31,7 +31,7 @@ COMMENT ON FUNCTION billing._price_list(OUT text, OUT bigint, OUT bigint, OUT bi
 	'Which price list serves whom by the present terms, in the order of precedence of design 5, step 3: each service that is or will be active, each account with accounts below it (side reseller), each provider. tariff_id is null where there is none.';
 
 CREATE FUNCTION billing._exchange(base text, quote text, OUT rate numeric, OUT valid_from timestamptz)
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF base = quote THEN
@@ -48,7 +48,7 @@ COMMENT ON FUNCTION billing._exchange(text, text, OUT numeric, OUT timestamptz) 
 	'How many units of quote one unit of base is worth now, and since when: the direct pair, else the inverse, never through a third (design 3). Both null where there is neither; 1 and null for one currency.';
 
 CREATE FUNCTION billing._warn_loss(OUT severity text, OUT problem text, OUT subject text, OUT detail text, OUT hint text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -130,7 +130,7 @@ COMMENT ON FUNCTION billing._warn_loss(OUT text, OUT text, OUT text, OUT text, O
 	'sell_below_buy (V2, C24): for each price list that customers of the operator are on, each rate in force by which a call of the list''s average_duration sells for less than the cheapest provider list charges, less the loss that loss_percent allows (-10: at least 10 % above cost); for accounts below a reseller, less than the reseller pays. Compared on the prefixes of both lists with their charge parameters, in the selling list''s currency; the worst prefix of each rate is named. Takes a few microseconds for each list and prefix.';
 
 CREATE FUNCTION billing._warn_rate(OUT severity text, OUT problem text, OUT subject text, OUT detail text, OUT hint text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -173,7 +173,7 @@ COMMENT ON FUNCTION billing._warn_rate(OUT text, OUT text, OUT text, OUT text, O
 	'no_any_rate: a price for a band or a kind of day, now or later, without one for the rest of the time (work and free together are enough). unused_tariff: a list that prices nobody.';
 
 CREATE FUNCTION billing._warn_service(OUT severity text, OUT problem text, OUT subject text, OUT detail text, OUT hint text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -234,7 +234,7 @@ COMMENT ON FUNCTION billing._warn_service(OUT text, OUT text, OUT text, OUT text
 	'overlapping_networks: two accounts on one address. ambiguous_identifier (D6, reading 29): one identifier of several accounts; an error within a tenant, a warning where one has no tenant, else an info. inactive_account: services of an account that is not active. primary_ended (reading 26): a virtual number that outlives its primary.';
 
 CREATE FUNCTION billing._warn_account(OUT severity text, OUT problem text, OUT subject text, OUT detail text, OUT hint text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -274,7 +274,7 @@ COMMENT ON FUNCTION billing._warn_account(OUT text, OUT text, OUT text, OUT text
 	'no_price_list: a customer with services, an account with accounts below it, or a provider, that no tariff serves. foreign_price_list (C9): a list that belongs to another than the account''s seller. future_terms: a tariff, account or service whose terms are yet to begin.';
 
 CREATE FUNCTION billing._warn_exchange_rate(OUT severity text, OUT problem text, OUT subject text, OUT detail text, OUT hint text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -299,7 +299,7 @@ COMMENT ON FUNCTION billing._warn_exchange_rate(OUT text, OUT text, OUT text, OU
 	'no_exchange_rate: a price list in one currency serves an account in another, and neither the pair nor its inverse is in force (C28). stale_exchange_rate: the one that rating would use is older than 30 days.';
 
 CREATE FUNCTION billing.catalogue_check(OUT severity text, OUT problem text, OUT subject text, OUT detail text, OUT hint text) RETURNS SETOF record
-	LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN

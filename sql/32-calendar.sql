@@ -112,7 +112,7 @@ END $$;
 COMMENT ON FUNCTION billing._holiday(text, OUT integer, OUT date, OUT text, OUT text) IS 'The days that a CSV with the header date, day_type, name tells, each with its line. 22P04, 22007, 22023, naming the line.';
 
 CREATE FUNCTION billing.import_holidays(calendar_id bigint, csv text, OUT inserted integer, OUT updated integer, OUT unchanged integer)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	twice record;
 BEGIN

@@ -8,7 +8,7 @@ COMMENT ON FUNCTION billing._did_price(jsonb) IS 'What a row of did_rate says of
 CREATE FUNCTION billing._did_course(number text, tenant text, leg text, at timestamptz,
 	OUT leg_of text, OUT band text, OUT instant timestamptz, OUT work jsonb, OUT free jsonb, OUT any_day jsonb, OUT specific boolean)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
@@ -36,7 +36,7 @@ END $$;
 COMMENT ON FUNCTION billing._did_course(text, text, text, timestamptz, OUT text, OUT text, OUT timestamptz, OUT jsonb, OUT jsonb, OUT jsonb, OUT boolean) IS 'For each leg and band of a DID, at an instant and whenever it changes later: the row of did_rate by which work days and free days are priced, the one of day type any, whether work or free have one of their own.';
 
 CREATE FUNCTION billing._redraw_did_rate(number text, tenant text, leg text, at timestamptz, wanted jsonb) RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	drawn jsonb;
 	written integer;
@@ -85,7 +85,7 @@ END $$;
 COMMENT ON FUNCTION billing._redraw_did_rate(text, text, text, timestamptz, jsonb) IS 'Writes the versions of a DID''s prices from an instant on so that they are as wanted: an array of leg, band, day_type, instant and rate (a row of did_rate, null: none), one for each instant at which any of them changes. Returns how many rows it wrote. 23001 when a call names a version that would go.';
 
 CREATE FUNCTION billing._known_did(number text, tenant text, leg text, at timestamptz) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical CONSTANT text := regexp_replace(number, '^\+', '');
 BEGIN
@@ -108,7 +108,7 @@ END $$;
 COMMENT ON FUNCTION billing._known_did(text, text, text, timestamptz) IS 'The number without +, its prices locked. P0002 when it has none, 22023 for a leg or instant that is none, 55000 without a ledger.';
 
 CREATE FUNCTION billing.split_did_rate(number text, tenant text DEFAULT '', leg text DEFAULT NULL, at timestamptz DEFAULT now()) RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical CONSTANT text := billing._known_did(number, tenant, leg, at);
 	wanted jsonb;
@@ -132,7 +132,7 @@ REVOKE ALL ON FUNCTION billing.split_did_rate(text, text, text, timestamptz) FRO
 
 CREATE FUNCTION billing.combine_did_rate(number text, keep text DEFAULT NULL, tenant text DEFAULT '', leg text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical CONSTANT text := billing._known_did(number, tenant, leg, at);
 	differs record;
@@ -173,7 +173,7 @@ REVOKE ALL ON FUNCTION billing.combine_did_rate(text, text, text, text, timestam
 -- DIDs that change hands.
 
 CREATE FUNCTION billing._move_did(number text, account_id bigint, tenant text, at timestamptz, out_payment numeric, cost_center text) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	canonical CONSTANT text := regexp_replace(number, '^\+', '');
 	present record;
@@ -219,7 +219,7 @@ COMMENT ON FUNCTION billing._move_did(text, bigint, text, timestamptz, numeric, 
 
 CREATE FUNCTION billing.assign_did(number text, account_id bigint, tenant text DEFAULT '', at timestamptz DEFAULT now(),
 	out_payment numeric DEFAULT NULL, cost_center text DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF account_id IS NULL THEN
 		RAISE EXCEPTION 'a DID is assigned to an account' USING
@@ -232,7 +232,7 @@ COMMENT ON FUNCTION billing.assign_did(text, bigint, text, timestamptz, numeric,
 REVOKE ALL ON FUNCTION billing.assign_did(text, bigint, text, timestamptz, numeric, text) FROM PUBLIC;
 
 CREATE FUNCTION billing.release_did(number text, tenant text DEFAULT '', at timestamptz DEFAULT now()) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN billing._move_did(number, NULL, tenant, at, NULL, NULL);
 END $$;

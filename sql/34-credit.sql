@@ -46,7 +46,7 @@ END $$;
 COMMENT ON FUNCTION billing.append_credit_queue() IS 'What billing.queue_credits() runs: appends to billing.credit_queue the sessions of the rows that have a session and a priced DID leg (K4, design 6); nothing for others.';
 
 CREATE FUNCTION billing._queue_credits_of(partition regclass) RETURNS void
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE format('CREATE TRIGGER queue_credits_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS written
 		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
@@ -70,7 +70,7 @@ RETURN (hashtextextended(session_id || ' ' || number, 0) & 255)::integer;
 COMMENT ON FUNCTION billing._pool_lock(text, text) IS 'Which of the 256 advisory locks guards a pool: a transaction that settles a million sessions holds no more.';
 
 CREATE FUNCTION billing._settle_session_fees(sessions text[], numbers text[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	WITH pool AS MATERIALIZED (
 		SELECT u.session_id, u.number, billing._session_pool(u.session_id, u.number) AS name FROM unnest(sessions, numbers) u(session_id, number)
@@ -97,7 +97,7 @@ END $$;
 COMMENT ON FUNCTION billing._settle_session_fees(text[], text[]) IS 'Works out the session fee credits of the pools (session, DID) anew, from all calls that are there; writes only what differs. The caller holds their locks.';
 
 CREATE FUNCTION billing.settle_credits() RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	settled bigint := 0;
 	slot integer;
