@@ -47,50 +47,15 @@ enum {ACCOUNT_ID, ACCOUNT_TERMS_FROM, ACCOUNT_TARIFF, ACCOUNT_PLAN, ACCOUNT_PARE
 enum {PLAN_ID, PLAN_TARIFF};
 enum {EXCHANGE_BASE, EXCHANGE_QUOTE, EXCHANGE_VALID_FROM, EXCHANGE_RATE};
 
-static int
-compare_terms(const void *a, const void *b)
-{
-	TimestampTz left = ((const AccountTerms *) a)->terms_from;
-	TimestampTz right = ((const AccountTerms *) b)->terms_from;
-
-	return (left < right) - (left > right);
-}
-
 static void
-append_terms(Account *account, CatalogueScan *scan)
+read_terms(CatalogueScan *scan, void *into)
 {
-	AccountTerms *terms = &account->terms[account->nterms++];
+	AccountTerms *terms = into;
 
 	terms->terms_from = billing_scan_int64(scan, ACCOUNT_TERMS_FROM, DT_NOBEGIN);
 	terms->tariff_id = billing_scan_int64(scan, ACCOUNT_TARIFF, 0);
 	terms->plan_id = billing_scan_int64(scan, ACCOUNT_PLAN, 0);
 	terms->parent_id = billing_scan_int64(scan, ACCOUNT_PARENT, 0);
-}
-
-static void
-load_former_terms(Statement *statement, Account *account)
-{
-	MemoryContext context = statement->catalogue->context;
-	CatalogueScan scan;
-	ScanKeyData key;
-	int			room = 1;
-
-	billing_key_int8(statement, CATALOGUE_ACCOUNT_TERMS, ACCOUNT_ID, account->id, &key);
-	billing_scan_begin(statement, CATALOGUE_ACCOUNT_TERMS, &key, 1, &scan);
-	while (billing_scan_next(&scan))
-	{
-		if (account->nterms == room)
-		{
-			AccountTerms *larger = MemoryContextAlloc(context, 2 * room * sizeof(AccountTerms));
-
-			memcpy(larger, account->terms, room * sizeof(AccountTerms));
-			account->terms = larger;
-			room *= 2;
-		}
-		append_terms(account, &scan);
-	}
-	billing_scan_end(&scan);
-	qsort(account->terms, account->nterms, sizeof(AccountTerms), compare_terms);
 }
 
 static Account *
@@ -110,12 +75,11 @@ load_account(Statement *statement, int64 id)
 		account->name = billing_scan_text(&scan, ACCOUNT_NAME, context);
 		account->currency = billing_scan_text(&scan, ACCOUNT_CURRENCY, context);
 		account->is_provider = billing_scan_bool(&scan, ACCOUNT_IS_PROVIDER);
-		account->terms = MemoryContextAlloc(context, sizeof(AccountTerms));
-		append_terms(account, &scan);
+		billing_terms_add(&account->terms, context, sizeof(AccountTerms), read_terms, &scan);
 	}
 	billing_scan_end(&scan);
 	if (account)
-		load_former_terms(statement, account);
+		billing_terms_load(statement, CATALOGUE_ACCOUNT_TERMS, id, &account->terms, context, sizeof(AccountTerms), read_terms);
 	return account;
 }
 
@@ -141,10 +105,7 @@ billing_account(Statement *statement, int64 id)
 const AccountTerms *
 billing_account_terms(const Account *account, TimestampTz at)
 {
-	for (int i = 0; i < account->nterms; i++)
-		if (account->terms[i].terms_from <= at)
-			return &account->terms[i];
-	return NULL;
+	return billing_terms_at(&account->terms, sizeof(AccountTerms), at);
 }
 
 /* Whether an account is the owner, or was below it at the instant. */

@@ -139,7 +139,25 @@ extern int64 billing_scan_int64(CatalogueScan *scan, int column, int64 if_null);
 extern int32 billing_scan_int32(CatalogueScan *scan, int column, int32 if_null);
 extern bool billing_scan_bool(CatalogueScan *scan, int column);
 extern int64 billing_scan_fixed(CatalogueScan *scan, int column, int scale, bool *isnull);
+extern int	billing_name_index(const char *what, const char *name, const char *const *names, int count);
 extern char *billing_scan_text(CatalogueScan *scan, int column, MemoryContext context);
+
+/* ---- terms.c ---- */
+
+/* Terms of one row, latest first; structs that begin with terms_from. */
+typedef struct DatedTerms
+{
+	int			count;
+	int			room;
+	void	   *terms;
+} DatedTerms;
+
+/* Reads the terms of the row that a scan has reached. */
+typedef void (*TermsReader) (CatalogueScan *scan, void *terms);
+
+extern void billing_terms_add(DatedTerms *dated, MemoryContext context, Size size, TermsReader read, CatalogueScan *scan);
+extern void billing_terms_load(Statement *statement, CatalogueTable table, int64 id, DatedTerms *dated, MemoryContext context, Size size, TermsReader read);
+extern const void *billing_terms_at(const DatedTerms *dated, Size size, TimestampTz at);
 
 /* ---- account.c ---- */
 
@@ -157,8 +175,7 @@ typedef struct Account
 	char	   *name;
 	char	   *currency;
 	bool		is_provider;
-	int			nterms;
-	AccountTerms *terms;		/* latest first */
+	DatedTerms	terms;			/* AccountTerms */
 } Account;
 
 extern const Account *billing_account(Statement *statement, int64 id);
@@ -313,6 +330,7 @@ struct Deck
 };
 
 extern IncrementRule billing_increment_rule(const char *name);
+extern const char *billing_increment_rule_name(IncrementRule rule);
 extern DurationRounding billing_duration_rounding(const char *name);
 extern const char *billing_duration_rounding_name(DurationRounding rounding);
 extern RoundingMode billing_rounding_mode(const char *name);
@@ -343,8 +361,7 @@ typedef struct Tariff
 	int64		id;				/* hash key */
 	char	   *name;
 	char	   *currency;
-	int			nterms;
-	TariffTerms *terms;			/* latest first */
+	DatedTerms	terms;			/* TariffTerms */
 	Deck	   *deck;			/* NULL: not compiled */
 	uint32		probes;			/* how often its btree was asked instead */
 	int			too_large;		/* the largest billing.deck_memory that it did not fit */
@@ -543,8 +560,7 @@ typedef struct Service
 	RawColumn	field;			/* of a pattern */
 	struct ServicePattern *pattern;
 	struct DidRates *did_rates; /* of a DID; NULL: not read yet */
-	int			nterms;
-	ServiceTerms *terms;		/* latest first */
+	DatedTerms	terms;			/* ServiceTerms */
 } Service;
 
 typedef enum Verdict

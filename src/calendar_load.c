@@ -30,10 +30,7 @@ static const char *const day_type_names[] = {"any", "work", "free"};
 DayType
 billing_day_type(const char *name)
 {
-	for (DayType type = DAY_ANY; type <= DAY_FREE; type++)
-		if (strcmp(name, day_type_names[type]) == 0)
-			return type;
-	elog(ERROR, "\"%s\" is no day type", name);
+	return billing_name_index("day_type", name, day_type_names, lengthof(day_type_names));
 }
 
 const char *

@@ -638,3 +638,15 @@ billing_scan_text(CatalogueScan *scan, int column, MemoryContext context)
 	pfree(string);
 	return copy;
 }
+
+/* Which of the names it is; the tables' CHECKs see to it that it is one. */
+int
+billing_name_index(const char *what, const char *name, const char *const *names, int count)
+{
+	for (int i = 0; name && i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid %s: \"%s\"", what, name ? name : "")));
+}

@@ -32,34 +32,27 @@ typedef struct RateReader
 
 /* ---- names of the catalogue ---- */
 
-static _Noreturn void
-unknown_name(const char *what, const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid %s: \"%s\"", what, name ? name : "")));
-}
+static const char *const increment_rule_names[] = {"first_next", "aligned"};
+static const char *const duration_rounding_names[] = {"up", "half_up", "none"};
+static const char *const rounding_mode_names[] = {"half_up", "half_even", "up", "down"};
+static const char *const boundary_names[] = {"start", "split"};
 
 IncrementRule
 billing_increment_rule(const char *name)
 {
-	if (name && strcmp(name, "aligned") == 0)
-		return INCREMENT_ALIGNED;
-	if (name == NULL || strcmp(name, "first_next") != 0)
-		unknown_name("increment_rule", name);
-	return INCREMENT_FIRST_NEXT;
+	return billing_name_index("increment_rule", name, increment_rule_names, lengthof(increment_rule_names));
 }
 
-static const char *const duration_rounding_names[] = {"up", "half_up", "none"};
-static const char *const rounding_mode_names[] = {"half_up", "half_even", "up", "down"};
+const char *
+billing_increment_rule_name(IncrementRule rule)
+{
+	return increment_rule_names[rule];
+}
 
 DurationRounding
 billing_duration_rounding(const char *name)
 {
-	for (DurationRounding rounding = DURATION_UP; name && rounding <= DURATION_NONE; rounding++)
-		if (strcmp(name, duration_rounding_names[rounding]) == 0)
-			return rounding;
-	unknown_name("duration_rounding", name);
+	return billing_name_index("duration_rounding", name, duration_rounding_names, lengthof(duration_rounding_names));
 }
 
 const char *
@@ -71,10 +64,7 @@ billing_duration_rounding_name(DurationRounding rounding)
 RoundingMode
 billing_rounding_mode(const char *name)
 {
-	for (RoundingMode mode = ROUND_MODE_HALF_UP; name && mode <= ROUND_MODE_DOWN; mode++)
-		if (strcmp(name, rounding_mode_names[mode]) == 0)
-			return mode;
-	unknown_name("rounding_mode", name);
+	return billing_name_index("rounding_mode", name, rounding_mode_names, lengthof(rounding_mode_names));
 }
 
 const char *
@@ -87,11 +77,7 @@ billing_rounding_mode_name(RoundingMode mode)
 bool
 billing_boundary_splits(const char *name)
 {
-	if (name && strcmp(name, "split") == 0)
-		return true;
-	if (name == NULL || strcmp(name, "start") != 0)
-		unknown_name("boundary", name);
-	return false;
+	return billing_name_index("boundary", name, boundary_names, lengthof(boundary_names)) == 1;
 }
 
 /* ---- one rate ---- */

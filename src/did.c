@@ -54,15 +54,6 @@ static const char *const leg_names[DID_LEGS] = {"did_incoming", "did_owner", "di
 
 /* ---- reading ---- */
 
-static DidLeg
-leg_named(const char *name)
-{
-	for (DidLeg leg = DID_INCOMING; leg < DID_LEGS; leg++)
-		if (strcmp(name, leg_names[leg]) == 0)
-			return leg;
-	elog(ERROR, "\"%s\" is no leg of a DID", name);
-}
-
 /* A DID's rate inherits from nothing: all terms are its own. */
 static void
 read_charge(CatalogueScan *scan, ChargeTerms *terms)
@@ -132,7 +123,7 @@ load_rates(Statement *statement, const Service *did)
 	billing_scan_begin(statement, CATALOGUE_DID_RATE, keys, 2, &scan);
 	while (billing_scan_next(&scan))
 	{
-		DidLeg		leg = leg_named(billing_scan_text(&scan, DID_LEG, CurrentMemoryContext));
+		DidLeg		leg = billing_name_index("leg", billing_scan_text(&scan, DID_LEG, CurrentMemoryContext), leg_names, DID_LEGS);
 
 		if (rates->count[leg] == room[leg])
 			rates->rates[leg] = repalloc(rates->rates[leg], (room[leg] *= 2) * sizeof(DidRate));

@@ -118,15 +118,6 @@ billing_kind_name(ServiceKind kind)
 
 /* ---- one service ---- */
 
-static int
-position(const char *name, const char *const *names, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(name, names[i]) == 0)
-			return i;
-	elog(ERROR, "\"%s\" is not known to the directory", name);
-}
-
 /* The half-open interval of instants in which a service holds (D13, reading 30). */
 static void
 read_active(CatalogueScan *scan, Service *service)
@@ -145,8 +136,9 @@ read_active(CatalogueScan *scan, Service *service)
 }
 
 static void
-read_terms(CatalogueScan *scan, ServiceTerms *terms)
+read_terms(CatalogueScan *scan, void *into)
 {
+	ServiceTerms *terms = into;
 	bool		isnull;
 
 	terms->terms_from = billing_scan_int64(scan, SERVICE_TERMS_FROM, DT_NOBEGIN);
@@ -156,32 +148,11 @@ read_terms(CatalogueScan *scan, ServiceTerms *terms)
 	terms->out_payment = billing_scan_fixed(scan, SERVICE_OUT_PAYMENT, MONEY_DIGITS, &isnull);
 }
 
-static int
-compare_terms(const void *a, const void *b)
-{
-	TimestampTz left = ((const ServiceTerms *) a)->terms_from;
-	TimestampTz right = ((const ServiceTerms *) b)->terms_from;
-
-	return (left < right) - (left > right);
-}
-
 static void
 load_former_terms(Statement *statement, Service *service)
 {
-	CatalogueScan scan;
-	ScanKeyData key;
-	int			room = 1;
-
-	billing_key_int8(statement, CATALOGUE_SERVICE_TERMS, SERVICE_ID, service->id, &key);
-	billing_scan_begin(statement, CATALOGUE_SERVICE_TERMS, &key, 1, &scan);
-	while (billing_scan_next(&scan))
-	{
-		if (service->nterms == room)
-			service->terms = repalloc(service->terms, (room *= 2) * sizeof(ServiceTerms));
-		read_terms(&scan, &service->terms[service->nterms++]);
-	}
-	billing_scan_end(&scan);
-	qsort(service->terms, service->nterms, sizeof(ServiceTerms), compare_terms);
+	billing_terms_load(statement, CATALOGUE_SERVICE_TERMS, service->id, &service->terms, billing_directory_context(statement),
+					   sizeof(ServiceTerms), read_terms);
 }
 
 static Service *
@@ -193,15 +164,14 @@ read_service(CatalogueScan *scan, MemoryContext context)
 	service->id = billing_scan_int64(scan, SERVICE_ID, 0);
 	service->account_id = billing_scan_int64(scan, SERVICE_ACCOUNT, 0);
 	service->primary_id = billing_scan_int64(scan, SERVICE_PRIMARY, 0);
-	service->side = position(billing_scan_text(scan, SERVICE_SIDE_NAME, CurrentMemoryContext), side_names, SIDES);
-	service->kind = position(billing_scan_text(scan, SERVICE_KIND_NAME, CurrentMemoryContext), kind_names, SERVICE_KINDS);
+	service->side = billing_name_index("side", billing_scan_text(scan, SERVICE_SIDE_NAME, CurrentMemoryContext), side_names, SIDES);
+	service->kind = billing_name_index("kind", billing_scan_text(scan, SERVICE_KIND_NAME, CurrentMemoryContext), kind_names, SERVICE_KINDS);
 	service->identifier = billing_scan_text(scan, SERVICE_IDENTIFIER, context);
 	service->tenant = billing_scan_text(scan, SERVICE_TENANT, context);
 	if (field)
-		service->field = position(field, billing_raw_names, RAW_COLUMNS);
+		service->field = billing_name_index("field", field, billing_raw_names, RAW_COLUMNS);
 	read_active(scan, service);
-	service->terms = MemoryContextAlloc(context, sizeof(ServiceTerms));
-	read_terms(scan, &service->terms[service->nterms++]);
+	billing_terms_add(&service->terms, context, sizeof(ServiceTerms), read_terms, scan);
 	return service;
 }
 
@@ -209,10 +179,7 @@ read_service(CatalogueScan *scan, MemoryContext context)
 const ServiceTerms *
 billing_service_terms(const Service *service, TimestampTz at)
 {
-	for (int i = 0; i < service->nterms; i++)
-		if (service->terms[i].terms_from <= at)
-			return &service->terms[i];
-	return NULL;
+	return billing_terms_at(&service->terms, sizeof(ServiceTerms), at);
 }
 
 /* ---- networks ---- */

@@ -153,7 +153,7 @@ price_columns(const Price *price, Datum *values, bool *nulls)
 	values[MATCH_ATTEMPT_FEE] = money_datum(terms->attempt_fee);
 	values[MATCH_FIRST_INCREMENT] = Int32GetDatum(terms->first_increment);
 	values[MATCH_NEXT_INCREMENT] = Int32GetDatum(terms->next_increment);
-	values[MATCH_INCREMENT_RULE] = CStringGetTextDatum(terms->increment_rule == INCREMENT_ALIGNED ? "aligned" : "first_next");
+	values[MATCH_INCREMENT_RULE] = CStringGetTextDatum(billing_increment_rule_name(terms->increment_rule));
 	values[MATCH_GRACE] = Int32GetDatum(terms->grace_seconds);
 	values[MATCH_FREE] = Int32GetDatum(terms->free_seconds);
 	nulls[MATCH_MIN] = !terms->has_min;

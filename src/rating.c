@@ -130,7 +130,7 @@ trace_price(Call *call, const LegTerms *terms, const Price *price)
 				  "%s %s a minute (first increment %s), connect fee %s, increments %d/%d %s, grace %d s, free %d s, surcharge %s %%",
 				  billing_money_text(charge->price), price->currency, billing_money_text(charge->first_price),
 				  billing_money_text(charge->connect_fee), charge->first_increment, charge->next_increment,
-				  charge->increment_rule == INCREMENT_ALIGNED ? "aligned" : "first_next", charge->grace_seconds,
+				  billing_increment_rule_name(charge->increment_rule), charge->grace_seconds,
 				  charge->free_seconds, billing_money_text((Money) charge->surcharge * 10000));
 	for (int i = 0; i < charge->nsteps; i++)
 		billing_trace(call->trace, terms->name, "step", "from second %d: %s a minute in increments of %d s",

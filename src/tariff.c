@@ -40,8 +40,9 @@ enum {TARIFF_ID, TARIFF_TERMS_FROM, TARIFF_IS_DEFAULT, TARIFF_BASE, TARIFF_CONNE
 	TARIFF_BOUNDARY, TARIFF_CALENDAR, TARIFF_NAME, TARIFF_CURRENCY};
 
 static void
-read_terms(CatalogueScan *scan, TariffTerms *terms)
+read_terms(CatalogueScan *scan, void *into)
 {
+	TariffTerms *terms = into;
 	ChargeTerms *charge = &terms->charge;
 	bool		isnull;
 
@@ -67,34 +68,6 @@ read_terms(CatalogueScan *scan, TariffTerms *terms)
 	terms->calendar_id = billing_scan_int64(scan, TARIFF_CALENDAR, 0);
 }
 
-static int
-compare_terms(const void *a, const void *b)
-{
-	TimestampTz left = ((const TariffTerms *) a)->terms_from;
-	TimestampTz right = ((const TariffTerms *) b)->terms_from;
-
-	return (left < right) - (left > right);
-}
-
-static void
-load_former_terms(Statement *statement, Tariff *tariff)
-{
-	CatalogueScan scan;
-	ScanKeyData key;
-	int			room = 1;
-
-	billing_key_int8(statement, CATALOGUE_TARIFF_TERMS, TARIFF_ID, tariff->id, &key);
-	billing_scan_begin(statement, CATALOGUE_TARIFF_TERMS, &key, 1, &scan);
-	while (billing_scan_next(&scan))
-	{
-		if (tariff->nterms == room)
-			tariff->terms = repalloc(tariff->terms, (room *= 2) * sizeof(TariffTerms));
-		read_terms(&scan, &tariff->terms[tariff->nterms++]);
-	}
-	billing_scan_end(&scan);
-	qsort(tariff->terms, tariff->nterms, sizeof(TariffTerms), compare_terms);
-}
-
 static Tariff *
 load_tariff(Statement *statement, int64 id)
 {
@@ -111,12 +84,11 @@ load_tariff(Statement *statement, int64 id)
 		tariff->id = id;
 		tariff->name = billing_scan_text(&scan, TARIFF_NAME, context);
 		tariff->currency = billing_scan_text(&scan, TARIFF_CURRENCY, context);
-		tariff->terms = MemoryContextAlloc(context, sizeof(TariffTerms));
-		read_terms(&scan, &tariff->terms[tariff->nterms++]);
+		billing_terms_add(&tariff->terms, context, sizeof(TariffTerms), read_terms, &scan);
 	}
 	billing_scan_end(&scan);
 	if (tariff)
-		load_former_terms(statement, tariff);
+		billing_terms_load(statement, CATALOGUE_TARIFF_TERMS, id, &tariff->terms, context, sizeof(TariffTerms), read_terms);
 	return tariff;
 }
 
@@ -142,10 +114,7 @@ billing_tariff(Statement *statement, int64 id)
 const TariffTerms *
 billing_tariff_terms(const Tariff *tariff, TimestampTz at)
 {
-	for (int i = 0; i < tariff->nterms; i++)
-		if (tariff->terms[i].terms_from <= at)
-			return &tariff->terms[i];
-	return NULL;
+	return billing_terms_at(&tariff->terms, sizeof(TariffTerms), at);
 }
 
 /* ---- the default customer tariff ---- */
