@@ -61,8 +61,10 @@ COMMENT ON FUNCTION billing._queue_credits_of(regclass) IS 'Gives billing.cdr, o
 
 CREATE FUNCTION billing._session_pool(session_id text, number text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN jsonb_build_array(session_id, number)::text;
-COMMENT ON FUNCTION billing._session_pool(text, text) IS 'Name of the pool of a session fee: session and DID as a JSON array, so that no two pools have one name.';
+RETURN (SELECT CASE WHEN octet_length(n.name) <= 1000 THEN n.name
+	ELSE left(n.name, 200) || '#' || to_hex(hashtextextended(n.name, 1)) || to_hex(hashtextextended(n.name, 2)) END
+	FROM (SELECT jsonb_build_array(session_id, number)::text AS name) n);
+COMMENT ON FUNCTION billing._session_pool(text, text) IS 'Name of the pool of a session fee: session and DID as a JSON array, so that no two pools have one name; beyond 1,000 bytes its beginning and a digest, so that an index can hold it.';
 
 CREATE FUNCTION billing._pool_lock(session_id text, number text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT

@@ -40,7 +40,9 @@ clock_offset(const Calendar *calendar, TimestampTz at, TimestampTz *until)
 	int			after_dst;
 	int			found = pg_next_dst_boundary(&before, &before_offset, &before_dst, &boundary, &after_offset, &after_dst, calendar->zone);
 
-	*until = found > 0 ? (TimestampTz) (boundary - UNIX_EPOCH_OFFSET) * USECS_PER_SEC : DT_NOEND;
+	/* time zones go on for ever, timestamps end in 294276 */
+	*until = found > 0 && boundary - UNIX_EPOCH_OFFSET < DT_NOEND / USECS_PER_SEC ?
+		(TimestampTz) (boundary - UNIX_EPOCH_OFFSET) * USECS_PER_SEC : DT_NOEND;
 	return found < 0 ? 0 : (int64) before_offset * USECS_PER_SEC;
 }
 

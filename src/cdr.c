@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Bytes of source and of call_id: both, and an instant, fit the 2,704 bytes of an index entry. */
+/* Bytes of source, call_id and session_id: the first two, and an instant, fit the 2,704 bytes of an index entry. */
 #define IDENTITY_LENGTH	1000
 
 const char *const billing_raw_names[RAW_COLUMNS] = {
@@ -268,7 +268,8 @@ typedef struct Row
 typedef enum Change
 {
 	CHANGE_NONE,
-	CHANGE_PROVIDER_SIDE,		/* only what names the provider: the other legs stay as they are (P3) */
+	CHANGE_PROVIDER,			/* only which provider is named: the other legs stay as they are (P3) */
+	CHANGE_HOP,					/* the same, and whether any is named at all */
 	CHANGE_ANY
 } Change;
 
@@ -302,10 +303,17 @@ differs(Row *row, TupleTableSlot *former, RawColumn column)
 	return !datum_image_eq(row->values[attribute - 1], former->tts_values[attribute - 1], type->attbyval, type->attlen);
 }
 
+static bool
+names_hop(const CdrMap *map, const Datum *values, const bool *nulls)
+{
+	return raw_text(map, RAW_PROVIDER_CODE, values, nulls).data || raw_text(map, RAW_DST_TRUNK, values, nulls).data ||
+		raw_text(map, RAW_DST_IP, values, nulls).data;
+}
+
 static Change
 find_change(Row *row, TupleTableSlot *former)
 {
-	Change		change = CHANGE_NONE;
+	bool		provider = false;
 
 	slot_getallattrs(former);
 	for (int i = 0; i < RAW_COLUMNS; i++)
@@ -314,9 +322,12 @@ find_change(Row *row, TupleTableSlot *former)
 			continue;
 		if (i != RAW_PROVIDER_CODE && i != RAW_DST_TRUNK && i != RAW_DST_IP)
 			return CHANGE_ANY;
-		change = CHANGE_PROVIDER_SIDE;
+		provider = true;
 	}
-	return change;
+	if (!provider)
+		return CHANGE_NONE;
+	return names_hop(row->map, row->values, row->nulls) == names_hop(row->map, former->tts_values, former->tts_isnull) ?
+		CHANGE_PROVIDER : CHANGE_HOP;
 }
 
 /* A number that was filled from the raw text follows it. */
@@ -337,7 +348,7 @@ fill_number(Row *row, RawColumn raw, RawColumn number)
 }
 
 /*
- * A value of the identity that no index entry could hold keeps its beginning and gets a digest of the whole: the row
+ * A value that an index is to find and that no entry could hold keeps its beginning and gets a digest of the whole: the row
  * is stored (promise 1), and a second delivery of it is still recognised.
  */
 static void
@@ -380,6 +391,7 @@ fill_raw_columns(Row *row)
 		put(row, row->map->raw[RAW_STARTED_AT], TimestampTzGetDatum(DT_NOBEGIN));
 	shorten(row, RAW_SOURCE);
 	shorten(row, RAW_CALL_ID);
+	shorten(row, RAW_SESSION_ID);
 	fill_number(row, RAW_CALLER, RAW_CALLER_NUMBER);
 	fill_number(row, RAW_CALLEE, RAW_CALLEE_NUMBER);
 }
@@ -396,7 +408,7 @@ keep_other_legs(const Row *row, Rating *rating)
 {
 	const AttrNumber *rated = row->map->rated;
 
-	rating->customer_expected |= !is_null(row, rated[RATED_CUSTOMER_ACCOUNT]);
+	rating->customer_expected |= !is_null(row, rated[RATED_CUSTOMER_ACCOUNT]) || !is_null(row, rated[RATED_CUSTOMER_AMOUNT]);
 	rating->customer.has_amount = !is_null(row, rated[RATED_CUSTOMER_AMOUNT]);
 	rating->reseller.applies = !is_null(row, rated[RATED_RESELLER_ACCOUNT]);
 	rating->reseller.has_amount = !is_null(row, rated[RATED_RESELLER_AMOUNT]);
@@ -409,9 +421,23 @@ keep_other_legs(const Row *row, Rating *rating)
 	rating->status = billing_status(rating);
 }
 
-static void
-rate_row(Row *row, Statement *statement, bool provider_only)
+/*
+ * Whether a call is, or was, one to a DID: then an outbound hop that comes or goes turns it into another call, and
+ * more than the provider's leg changes.
+ */
+static bool
+concerns_did(const Row *row, const Rating *rating)
 {
+	const AttrNumber *rated = row->map->rated;
+
+	return rating->did_service_id != 0 || rating->did_reason ||
+		!is_null(row, rated[RATED_DID_SERVICE]) || !is_null(row, rated[RATED_DID_REASON]);
+}
+
+static void
+rate_row(Row *row, Statement *statement, Change change)
+{
+	bool		provider_only = change == CHANGE_PROVIDER || change == CHANGE_HOP;
 	Cdr			cdr;
 	Rating		rating;
 	Datum		values[RATED_COLUMNS];
@@ -419,6 +445,8 @@ rate_row(Row *row, Statement *statement, bool provider_only)
 
 	billing_cdr_read(row->map, row->values, row->nulls, &cdr);
 	billing_rate(statement, &cdr, &(RatingRequest) {0}, &rating);
+	if (change == CHANGE_HOP && concerns_did(row, &rating))
+		provider_only = false;
 	if (provider_only)
 		keep_other_legs(row, &rating);
 	billing_rated_columns(&rating, values, nulls);
@@ -504,7 +532,7 @@ billing_rate_cdr(PG_FUNCTION_ARGS)
 
 	fill_raw_columns(&row);
 	if (change != CHANGE_NONE)
-		rate_row(&row, billing_statement(fcinfo->flinfo->fn_mcxt), change == CHANGE_PROVIDER_SIDE);
+		rate_row(&row, billing_statement(fcinfo->flinfo->fn_mcxt), change);
 	if (!row.changed)
 		PG_RETURN_POINTER(update ? data->tg_newtuple : data->tg_trigtuple);
 	PG_RETURN_POINTER(heap_form_tuple(slot->tts_tupleDescriptor, row.values, row.nulls));

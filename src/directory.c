@@ -24,6 +24,7 @@
 #define DIRECTORY_PROBES	64
 #define BYTES_PER_SERVICE	400 /* in memory, for the estimate whether a kind fits */
 #define MAX_MATCHED			(16 * 1024 * 1024)	/* bytes of a value that patterns are tried on */
+#define MAX_REMEMBERED		256	/* bytes of an identifier that is remembered not to exist */
 #define MASK_WORDS			3	/* 129 prefix lengths of IPv6 */
 
 typedef struct ServiceKey
@@ -432,7 +433,8 @@ find_services(Statement *statement, ServiceSide side, ServiceKind kind, RawText 
 	{
 		directory->filling = true;
 		load_services(statement, directory, side, kind, &value);
-		enter_key(directory, key);
+		if (value.length <= MAX_REMEMBERED)
+			enter_key(directory, key);
 		directory->filling = false;
 	}
 	entry = services_lookup(directory->services, key);

@@ -266,6 +266,7 @@ split_call(Call *call, const LegTerms *terms, Price *start, TimestampTz until, C
 		MemoryContextSwitchTo(scratch);
 		found = terms->find(terms->source, instant, &price, &until);
 		MemoryContextSwitchTo(leg_context);
+		Assert(until > instant);
 		if (!found || (price.rate && price.rate->blocked) || strcmp(price.currency, start->currency) != 0)
 		{
 			trace_gap(call, terms, found ? &price : NULL, instant);

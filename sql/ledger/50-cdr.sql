@@ -87,7 +87,7 @@ COMMENT ON TABLE billing.cdr_default IS 'Calls for which billing.cdr has no othe
 COMMENT ON COLUMN billing.cdr.id IS 'Number of the row; filled by the trigger when null.';
 COMMENT ON COLUMN billing.cdr.source IS 'File, switch or provider that it came from; empty: unnamed. Part of its identity.';
 COMMENT ON COLUMN billing.cdr.call_id IS 'Identity of the call within its source; null: none, and then duplicates are not noticed.';
-COMMENT ON COLUMN billing.cdr.session_id IS 'What several rows of one visit share, such as calls over one IVR session (K4).';
+COMMENT ON COLUMN billing.cdr.session_id IS 'What several rows of one visit share, such as calls over one IVR session (K4). Beyond 1,000 bytes its beginning and a digest are kept, as of call_id and source.';
 COMMENT ON COLUMN billing.cdr.tenant IS 'Tenant of a multi-tenant PBX (D6); null: unknown.';
 COMMENT ON COLUMN billing.cdr.started_at IS 'When the call began; -infinity when the source did not say (status invalid, no_start). Partition key.';
 COMMENT ON COLUMN billing.cdr.answered_at IS 'When it was answered; null: unknown, or not answered.';
