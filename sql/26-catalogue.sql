@@ -160,7 +160,7 @@ BEGIN
 		GET DIAGNOSTICS moved = ROW_COUNT;
 	END IF;
 	EXECUTE format('ALTER TABLE billing.cdr ATTACH PARTITION billing.%I FOR VALUES FROM (%L) TO (%L)', partition, starts, ends);
-	PERFORM billing._queue_credits_of(format('billing.%I', partition)::regclass);
+	PERFORM billing._account_partition(format('billing.%I', partition)::regclass);
 	RETURN moved;
 END $$;
 COMMENT ON FUNCTION billing._add_partition(timestamptz, timestamptz) IS 'Adds one partition to billing.cdr and moves the calls of its time there from the default partition, as they are; returns how many. The caller has locked billing.cdr.';

@@ -6,59 +6,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN regexp_replace(coalesce(nullif(did, ''), nullif(callee_number, ''), callee, ''), '^\+', '');
 COMMENT ON FUNCTION billing._did_number(text, text, text) IS 'The DID of a call with DID legs: did, else the callee, without + (design 5, step 6). Empty when there is none. Raises no error.';
 
-CREATE FUNCTION billing.queue_credits() RETURNS trigger
-LANGUAGE C AS 'MODULE_PATHNAME', 'billing_queue_credits';
-COMMENT ON FUNCTION billing.queue_credits() IS 'Statement trigger of cdr and its partitions, with transition tables: where a row has a session, runs billing.append_credit_queue() with the rights of the table''s owner (K4, design 6).';
-
-CREATE FUNCTION billing.append_credit_queue() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	-- The condition is that of the index cdr_session.
-	IF TG_OP = 'INSERT' THEN
-		INSERT INTO billing.credit_queue (kind, session_id, number)
-		SELECT DISTINCT 'session_fee', w.session_id, billing._did_number(w.did, w.callee_number, w.callee)
-		FROM written w
-		WHERE w.session_id <> '' AND coalesce(w.did_incoming_amount, w.did_owner_amount, w.did_provider_amount) IS NOT NULL;
-	ELSIF TG_OP = 'DELETE' THEN
-		INSERT INTO billing.credit_queue (kind, session_id, number)
-		SELECT DISTINCT 'session_fee', f.session_id, billing._did_number(f.did, f.callee_number, f.callee)
-		FROM former f
-		WHERE f.session_id <> '' AND coalesce(f.did_incoming_amount, f.did_owner_amount, f.did_provider_amount) IS NOT NULL;
-	ELSIF TG_OP = 'UPDATE' THEN
-		INSERT INTO billing.credit_queue (kind, session_id, number)
-		SELECT 'session_fee', f.session_id, billing._did_number(f.did, f.callee_number, f.callee)
-		FROM former f
-		WHERE f.session_id <> '' AND coalesce(f.did_incoming_amount, f.did_owner_amount, f.did_provider_amount) IS NOT NULL
-		UNION
-		SELECT 'session_fee', w.session_id, billing._did_number(w.did, w.callee_number, w.callee)
-		FROM written w
-		WHERE w.session_id <> '' AND coalesce(w.did_incoming_amount, w.did_owner_amount, w.did_provider_amount) IS NOT NULL;
-	ELSE
-		-- TRUNCATE fires for the partitions that it reaches, each with its own rows.
-		EXECUTE format($q$
-			INSERT INTO billing.credit_queue (kind, session_id, number)
-			SELECT DISTINCT 'session_fee', c.session_id, billing._did_number(c.did, c.callee_number, c.callee)
-			FROM ONLY %s c
-			WHERE c.session_id <> '' AND coalesce(c.did_incoming_amount, c.did_owner_amount, c.did_provider_amount) IS NOT NULL$q$, TG_RELID::regclass);
-	END IF;
-	RETURN NULL;
-END $$;
-COMMENT ON FUNCTION billing.append_credit_queue() IS 'What billing.queue_credits() runs: appends to billing.credit_queue the sessions of the rows that have a session and a priced DID leg (K4, design 6); nothing for others.';
-
-CREATE FUNCTION billing._queue_credits_of(partition regclass) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	EXECUTE format('CREATE TRIGGER queue_credits_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS written
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
-	EXECUTE format('CREATE TRIGGER queue_credits_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS former NEW TABLE AS written
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
-	EXECUTE format('CREATE TRIGGER queue_credits_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS former
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
-	EXECUTE format('CREATE TRIGGER queue_credits_truncate BEFORE TRUNCATE ON %s
-		FOR EACH STATEMENT EXECUTE FUNCTION billing.queue_credits(''append_credit_queue'')', partition);
-END $$;
-COMMENT ON FUNCTION billing._queue_credits_of(regclass) IS 'Gives billing.cdr, or a partition of it, the statement triggers that queue credits. For its owner.';
-
 CREATE FUNCTION billing._session_pool(session_id text, number text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 RETURN (SELECT CASE WHEN octet_length(n.name) <= 1000 THEN n.name

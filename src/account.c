@@ -6,6 +6,7 @@
  */
 #include "billing.h"
 
+#include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -22,6 +23,7 @@ typedef struct PlanEntry
 {
 	int64		id;
 	int64		tariff_id;
+	uint32		allowances;		/* bits of the legs that have included minutes */
 } PlanEntry;
 
 typedef struct ExchangeVersion
@@ -43,8 +45,10 @@ typedef struct ExchangeEntry
 	ExchangeVersion *versions;	/* latest first */
 } ExchangeEntry;
 
-enum {ACCOUNT_ID, ACCOUNT_TERMS_FROM, ACCOUNT_TARIFF, ACCOUNT_PLAN, ACCOUNT_PARENT, ACCOUNT_NAME, ACCOUNT_CURRENCY, ACCOUNT_IS_PROVIDER};
+enum {ACCOUNT_ID, ACCOUNT_TERMS_FROM, ACCOUNT_TARIFF, ACCOUNT_PLAN, ACCOUNT_PARENT, ACCOUNT_NAME, ACCOUNT_CURRENCY, ACCOUNT_IS_PROVIDER,
+	ACCOUNT_TIMEZONE};
 enum {PLAN_ID, PLAN_TARIFF};
+enum {ALLOWANCE_PLAN, ALLOWANCE_LEG};
 enum {EXCHANGE_BASE, EXCHANGE_QUOTE, EXCHANGE_VALID_FROM, EXCHANGE_RATE};
 
 static void
@@ -74,6 +78,9 @@ load_account(Statement *statement, int64 id)
 		account->id = id;
 		account->name = billing_scan_text(&scan, ACCOUNT_NAME, context);
 		account->currency = billing_scan_text(&scan, ACCOUNT_CURRENCY, context);
+		account->zone = pg_tzset(billing_scan_text(&scan, ACCOUNT_TIMEZONE, CurrentMemoryContext));
+		if (account->zone == NULL)
+			account->zone = pg_tzset("UTC");
 		account->is_provider = billing_scan_bool(&scan, ACCOUNT_IS_PROVIDER);
 		billing_terms_add(&account->terms, context, sizeof(AccountTerms), read_terms, &scan);
 	}
@@ -122,9 +129,23 @@ billing_belongs_to(Statement *statement, int64 account_id, int64 owner_id, Times
 	return terms && terms->parent_id == owner_id;
 }
 
-/* The tariff of a plan, 0 if it has none. */
-int64
-billing_plan_tariff(Statement *statement, int64 plan_id)
+static uint32
+load_allowances(Statement *statement, int64 plan_id)
+{
+	uint32		legs = 0;
+	CatalogueScan scan;
+	ScanKeyData key;
+
+	billing_key_int8(statement, CATALOGUE_ALLOWANCE, ALLOWANCE_PLAN, plan_id, &key);
+	billing_scan_begin(statement, CATALOGUE_ALLOWANCE, &key, 1, &scan);
+	while (billing_scan_next(&scan))
+		legs |= 1 << billing_leg_kind(billing_scan_text(&scan, ALLOWANCE_LEG, CurrentMemoryContext));
+	billing_scan_end(&scan);
+	return legs;
+}
+
+static const PlanEntry *
+find_plan(Statement *statement, int64 plan_id)
 {
 	HTAB	   *plans = billing_catalogue_hash(statement, &statement->catalogue->plans, "billing plans",
 									   sizeof(int64), sizeof(PlanEntry));
@@ -132,20 +153,35 @@ billing_plan_tariff(Statement *statement, int64 plan_id)
 
 	if (entry == NULL)
 	{
-		int64		tariff_id = 0;
+		PlanEntry	plan = {.id = plan_id};
 		CatalogueScan scan;
 		ScanKeyData key;
 
 		billing_key_int8(statement, CATALOGUE_PLAN, PLAN_ID, plan_id, &key);
 		billing_scan_begin(statement, CATALOGUE_PLAN, &key, 1, &scan);
 		if (billing_scan_next(&scan))
-			tariff_id = billing_scan_int64(&scan, PLAN_TARIFF, 0);
+			plan.tariff_id = billing_scan_int64(&scan, PLAN_TARIFF, 0);
 		billing_scan_end(&scan);
+		plan.allowances = load_allowances(statement, plan_id);
 
 		entry = hash_search(plans, &plan_id, HASH_ENTER, NULL);
-		entry->tariff_id = tariff_id;
+		*entry = plan;
 	}
-	return entry->tariff_id;
+	return entry;
+}
+
+/* The tariff of a plan, 0 if it has none. */
+int64
+billing_plan_tariff(Statement *statement, int64 plan_id)
+{
+	return find_plan(statement, plan_id)->tariff_id;
+}
+
+/* For which legs a plan has included minutes: 1 << LegKind. */
+uint32
+billing_plan_allowances(Statement *statement, int64 plan_id)
+{
+	return find_plan(statement, plan_id)->allowances;
 }
 
 static int

@@ -48,8 +48,10 @@ typedef enum CatalogueTable
 	CATALOGUE_TARIFF,
 	CATALOGUE_TARIFF_TERMS,
 	CATALOGUE_RATE,
+	CATALOGUE_RATE_BY_ID,
 	CATALOGUE_RATE_STEP,
 	CATALOGUE_PLAN,
+	CATALOGUE_ALLOWANCE,
 	CATALOGUE_ACCOUNT,
 	CATALOGUE_ACCOUNT_TERMS,
 	CATALOGUE_SERVICE,
@@ -161,6 +163,8 @@ extern const void *billing_terms_at(const DatedTerms *dated, Size size, Timestam
 
 /* ---- account.c ---- */
 
+struct pg_tz;
+
 typedef struct AccountTerms
 {
 	TimestampTz terms_from;
@@ -174,6 +178,7 @@ typedef struct Account
 	int64		id;				/* hash key */
 	char	   *name;
 	char	   *currency;
+	struct pg_tz *zone;			/* of its days; UTC where the name is unknown */
 	bool		is_provider;
 	DatedTerms	terms;			/* AccountTerms */
 } Account;
@@ -182,6 +187,7 @@ extern const Account *billing_account(Statement *statement, int64 id);
 extern const AccountTerms *billing_account_terms(const Account *account, TimestampTz at);
 extern bool billing_belongs_to(Statement *statement, int64 account_id, int64 owner_id, TimestampTz at);
 extern int64 billing_plan_tariff(Statement *statement, int64 plan_id);
+extern uint32 billing_plan_allowances(Statement *statement, int64 plan_id);
 extern bool billing_exchange(Statement *statement, const char *base, const char *quote, TimestampTz at, Exchange *exchange);
 
 /* ---- calendar.c, calendar_load.c ---- */
@@ -224,8 +230,6 @@ typedef struct CalendarAnswer
 	TimestampTz until;
 	int			windows;
 } CalendarAnswer;
-
-struct pg_tz;
 
 typedef struct Calendar
 {
@@ -506,7 +510,21 @@ typedef struct CdrMap
 
 struct Rating;
 
+/* Where the columns of each leg stand among the rated ones; legs without a service or reason of their own share those of their side. */
+typedef struct LegColumns
+{
+	RatedColumn account;
+	RatedColumn service;
+	RatedColumn rate;
+	RatedColumn billsec;
+	RatedColumn amount;
+	RatedColumn reason;
+} LegColumns;
+
+extern const LegColumns billing_leg_columns[];
+
 extern void billing_cdr_map(TupleDesc desc, CdrMap *map);
+extern void billing_cdr_read_times(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr);
 extern void billing_cdr_read(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr);
 extern void billing_rated_columns(const struct Rating *rating, Datum *values, bool *nulls);
 
@@ -555,6 +573,7 @@ typedef struct Service
 	ServiceKind kind;
 	char	   *identifier;
 	char	   *tenant;
+	char	   *cost_center;	/* NULL: none */
 	TimestampTz active_from;
 	TimestampTz active_until;	/* exclusive */
 	RawColumn	field;			/* of a pattern */
@@ -624,6 +643,19 @@ extern void billing_identify(Statement *statement, const Cdr *cdr, struct Trace 
 
 /* ---- rating.c ---- */
 
+/* The parties of a call that are charged, in the order of the columns of billing.cdr. */
+typedef enum LegKind
+{
+	LEG_CUSTOMER,
+	LEG_RESELLER,
+	LEG_PROVIDER,
+	LEG_DID_INCOMING,
+	LEG_DID_OWNER,
+	LEG_DID_PROVIDER
+} LegKind;
+
+#define LEGS	(LEG_DID_PROVIDER + 1)
+
 /* What one party is charged. */
 typedef struct Leg
 {
@@ -662,6 +694,7 @@ typedef struct RatingRequest
 {
 	struct Trace *trace;		/* NULL: nobody asks how */
 	bool		without_did_fee;	/* as if DIDs had no connect fee (K4) */
+	const int64 *covered;		/* for each leg, billed seconds that an allowance covers; NULL: none */
 } RatingRequest;
 
 /* A call, what is known of it, and who asks. */
@@ -673,6 +706,7 @@ typedef struct Call
 	Number		number;
 	const char *invalid;		/* reason why the row cannot be read; NULL: it can */
 	bool		without_did_fee;
+	const int64 *covered;
 } Call;
 
 /* One leg to be priced. */
@@ -688,6 +722,9 @@ typedef struct LegTerms
 	bool		may_block;		/* a blocked rate refuses the leg, else it is a note */
 } LegTerms;
 
+extern const char *const billing_leg_names[LEGS];
+extern LegKind billing_leg_kind(const char *name);
+extern Leg *billing_rating_leg(Rating *rating, LegKind kind);
 extern void billing_rate(Statement *statement, const Cdr *cdr, const RatingRequest *request, Rating *rating);
 extern void billing_price_leg(Call *call, const LegTerms *terms, Leg *leg);
 extern void billing_refuse(Call *call, const LegTerms *terms, Leg *leg, const char *reason);
@@ -696,6 +733,7 @@ extern const char *billing_status(const Rating *rating);
 /* ---- functions.c ---- */
 
 extern void billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr);
+extern struct TupleDescData *billing_result_desc(FunctionCallInfo fcinfo);
 
 /* ---- did.c ---- */
 

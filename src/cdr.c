@@ -64,6 +64,15 @@ rated_type(RatedColumn column)
 	return OidIsValid(rated_types[column]) ? rated_types[column] : INT8OID;
 }
 
+const LegColumns billing_leg_columns[LEGS] = {
+	[LEG_CUSTOMER] = {RATED_CUSTOMER_ACCOUNT, RATED_CUSTOMER_SERVICE, RATED_CUSTOMER_RATE, RATED_CUSTOMER_BILLSEC, RATED_CUSTOMER_AMOUNT, RATED_CUSTOMER_REASON},
+	[LEG_RESELLER] = {RATED_RESELLER_ACCOUNT, RATED_CUSTOMER_SERVICE, RATED_RESELLER_RATE, RATED_RESELLER_BILLSEC, RATED_RESELLER_AMOUNT, RATED_CUSTOMER_REASON},
+	[LEG_PROVIDER] = {RATED_PROVIDER_ACCOUNT, RATED_PROVIDER_SERVICE, RATED_PROVIDER_RATE, RATED_PROVIDER_BILLSEC, RATED_PROVIDER_AMOUNT, RATED_PROVIDER_REASON},
+	[LEG_DID_INCOMING] = {RATED_DID_INCOMING_ACCOUNT, RATED_DID_SERVICE, RATED_DID_INCOMING_RATE, RATED_DID_INCOMING_BILLSEC, RATED_DID_INCOMING_AMOUNT, RATED_DID_REASON},
+	[LEG_DID_OWNER] = {RATED_DID_OWNER_ACCOUNT, RATED_DID_SERVICE, RATED_DID_OWNER_RATE, RATED_DID_OWNER_BILLSEC, RATED_DID_OWNER_AMOUNT, RATED_DID_REASON},
+	[LEG_DID_PROVIDER] = {RATED_DID_PROVIDER_ACCOUNT, RATED_DID_SERVICE, RATED_DID_PROVIDER_RATE, RATED_DID_PROVIDER_BILLSEC, RATED_DID_PROVIDER_AMOUNT, RATED_DID_REASON},
+};
+
 /* ---- columns by name ---- */
 
 static AttrNumber
@@ -171,11 +180,26 @@ is_answered(const Cdr *cdr, bool has_answer)
 		(disposition.length == 8 && pg_strncasecmp(disposition.data, "ANSWERED", 8) == 0);
 }
 
+/* Instants and durations alone: all that counting a row needs. */
 void
-billing_cdr_read(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr)
+billing_cdr_read_times(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr)
 {
 	TimestampTz answered_at;
 	bool		has_answer = raw_instant(map, RAW_ANSWERED_AT, values, nulls, &answered_at);
+
+	cdr->bad_duration = cdr->bad_did_duration = false;
+	cdr->text[RAW_DISPOSITION] = raw_text(map, RAW_DISPOSITION, values, nulls);
+	cdr->has_start = raw_instant(map, RAW_STARTED_AT, values, nulls, &cdr->started_at) && !TIMESTAMP_NOT_FINITE(cdr->started_at);
+	read_seconds(map, values, nulls, has_answer, answered_at, cdr);
+	if (has_answer && TIMESTAMP_NOT_FINITE(answered_at))
+		cdr->bad_duration = true;
+	cdr->at = has_answer && !TIMESTAMP_NOT_FINITE(answered_at) ? answered_at : cdr->started_at;
+	cdr->answered = is_answered(cdr, has_answer);
+}
+
+void
+billing_cdr_read(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr)
+{
 	bool		isnull;
 
 	memset(cdr, 0, sizeof(Cdr));
@@ -186,14 +210,8 @@ billing_cdr_read(const CdrMap *map, const Datum *values, const bool *nulls, Cdr 
 		cdr->text[RAW_CALLER_NUMBER] = cdr->text[RAW_CALLER];
 	if (cdr->text[RAW_CALLEE_NUMBER].data == NULL)
 		cdr->text[RAW_CALLEE_NUMBER] = cdr->text[RAW_CALLEE];
-
-	cdr->has_start = raw_instant(map, RAW_STARTED_AT, values, nulls, &cdr->started_at) && !TIMESTAMP_NOT_FINITE(cdr->started_at);
 	cdr->rerouted = DatumGetBool(raw_datum(map, RAW_REROUTED, values, nulls, &isnull));
-	read_seconds(map, values, nulls, has_answer, answered_at, cdr);
-	if (has_answer && TIMESTAMP_NOT_FINITE(answered_at))
-		cdr->bad_duration = true;
-	cdr->at = has_answer && !TIMESTAMP_NOT_FINITE(answered_at) ? answered_at : cdr->started_at;
-	cdr->answered = is_answered(cdr, has_answer);
+	billing_cdr_read_times(map, values, nulls, cdr);
 }
 
 /* ---- writing ---- */

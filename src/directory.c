@@ -104,7 +104,8 @@ typedef struct ServicePattern
 } ServicePattern;
 
 enum {SERVICE_ID, SERVICE_TERMS_FROM, SERVICE_TARIFF, SERVICE_PLAN, SERVICE_PROVIDER, SERVICE_OUT_PAYMENT, SERVICE_ACCOUNT, SERVICE_SIDE_NAME,
-	SERVICE_KIND_NAME, SERVICE_IDENTIFIER, SERVICE_FIELD, SERVICE_TENANT, SERVICE_PRIMARY, SERVICE_ACTIVE};
+	SERVICE_KIND_NAME, SERVICE_IDENTIFIER, SERVICE_FIELD, SERVICE_TENANT, SERVICE_PRIMARY, SERVICE_ACTIVE,
+	SERVICE_COST_CENTER};
 
 static const char *const kind_names[SERVICE_KINDS] = {
 	"auth_code", "trunk", "ip", "extension", "virtual_number", "did", "ani", "pattern", "source"
@@ -169,6 +170,7 @@ read_service(CatalogueScan *scan, MemoryContext context)
 	service->kind = billing_name_index("kind", billing_scan_text(scan, SERVICE_KIND_NAME, CurrentMemoryContext), kind_names, SERVICE_KINDS);
 	service->identifier = billing_scan_text(scan, SERVICE_IDENTIFIER, context);
 	service->tenant = billing_scan_text(scan, SERVICE_TENANT, context);
+	service->cost_center = billing_scan_text(scan, SERVICE_COST_CENTER, context);
 	if (field)
 		service->field = billing_name_index("field", field, billing_raw_names, RAW_COLUMNS);
 	read_active(scan, service);

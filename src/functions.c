@@ -37,8 +37,9 @@ record_state(FunctionCallInfo fcinfo)
 	return state;
 }
 
-static TupleDesc
-result_desc(FunctionCallInfo fcinfo)
+/* The row type that a function returns. */
+TupleDesc
+billing_result_desc(FunctionCallInfo fcinfo)
 {
 	RecordState *state = record_state(fcinfo);
 
@@ -107,7 +108,7 @@ billing_rate_call(PG_FUNCTION_ARGS)
 	billing_record_read(fcinfo, &cdr);
 	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {0}, &rating);
 	billing_rated_columns(&rating, values, nulls);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
 }
 
 /* ---- match_rate ---- */
@@ -195,7 +196,7 @@ billing_match_rate(PG_FUNCTION_ARGS)
 		if (billing_tariff_price(&source, source.at, &price, &until))
 			price_columns(&price, values, nulls);
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
 }
 
 /* ---- the arithmetic alone ---- */
@@ -332,19 +333,17 @@ billing_charge_amount(PG_FUNCTION_ARGS)
 
 /* ---- the fee of a session ---- */
 
-static const Leg *
-did_leg_named(const Rating *rating, const char *name)
+static LegKind
+did_leg_named(const char *name)
 {
-	if (strcmp(name, "did_incoming") == 0)
-		return &rating->did_incoming;
-	if (strcmp(name, "did_owner") == 0)
-		return &rating->did_owner;
-	if (strcmp(name, "did_provider") == 0)
-		return &rating->did_provider;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" is no leg of a DID", name),
-			 errdetail("It must be did_incoming, did_owner or did_provider.")));
+	LegKind		kind = billing_leg_kind(name);
+
+	if (kind < LEG_DID_INCOMING)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is no leg of a DID", name),
+				 errdetail("It must be did_incoming, did_owner or did_provider.")));
+	return kind;
 }
 
 /* billing.did_fee(cdr, leg): which part of a DID leg's amount is owed to the connect fee (K4). */
@@ -353,7 +352,7 @@ Datum
 billing_did_fee(PG_FUNCTION_ARGS)
 {
 	Statement  *statement = billing_statement(fcinfo->flinfo->fn_mcxt);
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	LegKind		kind = did_leg_named(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	Cdr			cdr;
 	Rating		rating;
 	Rating		without_fee;
@@ -363,7 +362,7 @@ billing_did_fee(PG_FUNCTION_ARGS)
 	billing_record_read(fcinfo, &cdr);
 	billing_rate(statement, &cdr, &(RatingRequest) {0}, &rating);
 	billing_rate(statement, &cdr, &(RatingRequest) {.without_did_fee = true}, &without_fee);
-	leg = did_leg_named(&rating, name);
-	other = did_leg_named(&without_fee, name);
+	leg = billing_rating_leg(&rating, kind);
+	other = billing_rating_leg(&without_fee, kind);
 	PG_RETURN_NUMERIC(billing_numeric_from_money(leg->has_amount && other->has_amount ? leg->amount - other->amount : 0));
 }

@@ -11,6 +11,23 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+const char *const billing_leg_names[LEGS] = {"customer", "reseller", "provider", "did_incoming", "did_owner", "did_provider"};
+
+LegKind
+billing_leg_kind(const char *name)
+{
+	return billing_name_index("leg", name, billing_leg_names, LEGS);
+}
+
+Leg *
+billing_rating_leg(Rating *rating, LegKind kind)
+{
+	Leg		   *const legs[LEGS] = {&rating->customer, &rating->reseller, &rating->provider,
+	&rating->did_incoming, &rating->did_owner, &rating->did_provider};
+
+	return legs[kind];
+}
+
 /* ---- what the row must say ---- */
 
 /* The called number; false: it is missing or not made of dialled symbols. */
@@ -596,7 +613,8 @@ billing_rate(Statement *statement, const Cdr *cdr, const RatingRequest *request,
 		.statement = statement,
 		.cdr = cdr,
 		.trace = request->trace,
-		.without_did_fee = request->without_did_fee
+		.without_did_fee = request->without_did_fee,
+		.covered = request->covered
 	};
 	Parties		parties = {0};
 

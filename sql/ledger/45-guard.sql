@@ -111,7 +111,7 @@ DECLARE
 	catalogue regclass;
 BEGIN
 	FOREACH catalogue IN ARRAY ARRAY['billing.currency', 'billing.exchange_rate', 'billing.calendar', 'billing.calendar_day', 'billing.calendar_band', 'billing.did_rate', 'billing.tariff', 'billing.rate', 'billing.rate_step',
-		'billing.plan', 'billing.account', 'billing.service', 'billing.tariff_terms', 'billing.account_terms', 'billing.service_terms']::regclass[]
+		'billing.plan', 'billing.allowance', 'billing.allowance_prefix', 'billing.account', 'billing.service', 'billing.tariff_terms', 'billing.account_terms', 'billing.service_terms']::regclass[]
 	LOOP
 		EXECUTE format('CREATE TRIGGER catalogue_signal AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION billing.catalogue_changed()', catalogue);
 		EXECUTE format('CREATE TRIGGER catalogue_signal_statement BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION billing.catalogue_changed()', catalogue);

@@ -80,6 +80,7 @@ CREATE INDEX cdr_did_provider ON billing.cdr (did_provider_account_id, started_a
 CREATE INDEX cdr_unrated ON billing.cdr (started_at) WHERE status <> 'rated';
 
 CREATE TRIGGER zz_rate BEFORE INSERT OR UPDATE ON billing.cdr FOR EACH ROW EXECUTE FUNCTION billing.rate_cdr();
+CREATE TRIGGER zz_move BEFORE DELETE ON billing.cdr FOR EACH ROW EXECUTE FUNCTION billing.note_move();
 
 COMMENT ON SEQUENCE billing.cdr_id_seq IS 'Numbers the rows of billing.cdr; gaps are normal.';
 COMMENT ON TABLE billing.cdr IS 'Call detail records: raw columns as the source gave them, rated columns as billing filled them, side by side (design 4). Seconds are real, amounts follow one sign: what the account owes to its seller is positive (K13, reading 7).';

@@ -1,0 +1,56 @@
+-- What the calls of each account add up to (promise 3, design 6). Derived: the accounting pass keeps it equal to the sum
+-- over billing.cdr at every commit. Sums are wider than what they sum, so that no row of a load can overflow them.
+
+CREATE TABLE billing.usage (
+	account_id bigint,
+	leg text NOT NULL CONSTRAINT usage_leg CHECK (leg IN ('customer', 'reseller', 'provider', 'did_incoming', 'did_owner', 'did_provider')),
+	day date NOT NULL,
+	cost_center text NOT NULL DEFAULT '',
+	destination text NOT NULL DEFAULT '',
+	currency text NOT NULL DEFAULT '',
+	slot integer NOT NULL DEFAULT 0,
+	part integer NOT NULL DEFAULT 0,
+	calls bigint NOT NULL DEFAULT 0,
+	answered bigint NOT NULL DEFAULT 0,
+	seconds numeric(38,6) NOT NULL DEFAULT 0,
+	billsec bigint NOT NULL DEFAULT 0,
+	amount numeric(38,8) NOT NULL DEFAULT 0,
+	credit numeric(38,8) NOT NULL DEFAULT 0,
+	CONSTRAINT usage_key UNIQUE NULLS NOT DISTINCT (account_id, slot, leg, day, part, destination, cost_center, currency)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX usage_live ON billing.usage (slot) WHERE slot > 0;
+
+COMMENT ON TABLE billing.usage IS 'Calls, seconds and amounts of each account by leg, day, cost centre and destination: the exact sums of billing.cdr at every commit (promise 3). Sum over slot and part. Only the accounting pass and its functions write it; other inserts are skipped, other changes refused (design 6).';
+COMMENT ON COLUMN billing.usage.account_id IS 'Account of the leg; null: calls that nobody is assigned to and the default customer tariff prices (V13).';
+COMMENT ON COLUMN billing.usage.leg IS 'customer, reseller, provider, did_incoming, did_owner or did_provider.';
+COMMENT ON COLUMN billing.usage.day IS 'Day of the rating instant in the account''s time zone (UTC without an account); -infinity where the call has no instant.';
+COMMENT ON COLUMN billing.usage.cost_center IS 'Cost centre of the service (D15); empty: none, or a leg without one.';
+COMMENT ON COLUMN billing.usage.destination IS 'Destination of the rate; empty: none, as for DID legs.';
+COMMENT ON COLUMN billing.usage.currency IS 'Currency of amount and credit: the account''s; without an account that of the rate''s tariff; empty: unknown.';
+COMMENT ON COLUMN billing.usage.slot IS 'Who wrote the row: above 0 a live one, the number of a backend, or of a transaction that found its backend''s number taken; 0: folded by compact_usage(); below 0: calls that have left with the archived partition of this number (billing.archived_partition).';
+COMMENT ON COLUMN billing.usage.part IS 'Counts the parts into which a long transaction spreads its writes.';
+COMMENT ON COLUMN billing.usage.calls IS 'Rows of billing.cdr with this leg, priced or not.';
+COMMENT ON COLUMN billing.usage.answered IS 'Those that were answered.';
+COMMENT ON COLUMN billing.usage.seconds IS 'Their seconds before increments, each cut to microseconds; a duration that cannot be read counts as 0.';
+COMMENT ON COLUMN billing.usage.billsec IS 'Their billed seconds.';
+COMMENT ON COLUMN billing.usage.amount IS 'Their charges: what the account owes for them.';
+COMMENT ON COLUMN billing.usage.credit IS 'The credits on them (billing.credit); net = amount - credit.';
+
+-- Folded rows of usage by month, so that a balance is read from as many rows as there are months.
+CREATE TABLE billing.usage_month (
+	account_id bigint,
+	leg text NOT NULL,
+	month date NOT NULL,
+	currency text NOT NULL DEFAULT '',
+	amount numeric(38,8) NOT NULL,
+	credit numeric(38,8) NOT NULL,
+	CONSTRAINT usage_month_key UNIQUE NULLS NOT DISTINCT (account_id, leg, month, currency)
+);
+
+COMMENT ON TABLE billing.usage_month IS 'The rows of billing.usage with slot <= 0, summed by month: what balances are read from, beside the live rows (slot > 0). Written together with those rows (design 6).';
+COMMENT ON COLUMN billing.usage_month.account_id IS 'As in billing.usage.';
+COMMENT ON COLUMN billing.usage_month.leg IS 'As in billing.usage.';
+COMMENT ON COLUMN billing.usage_month.month IS 'First day of the month of billing.usage.day.';
+COMMENT ON COLUMN billing.usage_month.currency IS 'As in billing.usage.';
+COMMENT ON COLUMN billing.usage_month.amount IS 'Sum of billing.usage.amount of the folded rows.';
+COMMENT ON COLUMN billing.usage_month.credit IS 'Sum of billing.usage.credit of the folded rows.';
