@@ -57,10 +57,11 @@ typedef enum CatalogueTable
 	CATALOGUE_SERVICE,
 	CATALOGUE_SERVICE_BY_ID,
 	CATALOGUE_SERVICE_TERMS,
-	CATALOGUE_DID_RATE
+	CATALOGUE_DID_RATE,
+	CATALOGUE_ARCHIVED_PARTITION
 } CatalogueTable;
 
-#define CATALOGUE_TABLES	(CATALOGUE_DID_RATE + 1)
+#define CATALOGUE_TABLES	(CATALOGUE_ARCHIVED_PARTITION + 1)
 #define CATALOGUE_COLUMNS	32
 
 typedef struct Deck Deck;
@@ -93,6 +94,7 @@ typedef struct Catalogue
 	HTAB	   *calendars;
 	int64		default_calendar;	/* 0: none, -1: not asked for yet */
 	HTAB	   *did_rates;
+	struct ArchivedPeriods *archived_periods;	/* NULL: not read yet */
 	Directory  *directory;
 	struct DefaultTariffs *default_tariffs;
 	dlist_head	decks;			/* least recently used first */
@@ -738,6 +740,10 @@ extern struct TupleDescData *billing_result_desc(FunctionCallInfo fcinfo);
 /* ---- did.c ---- */
 
 extern void billing_rate_did(Call *call, const Parties *parties, Rating *rating);
+
+/* ---- archive.c ---- */
+
+extern bool billing_too_old(Statement *statement, const Cdr *cdr);
 
 /* ---- explain.c ---- */
 

@@ -90,6 +90,8 @@ static const TableNames table_names[CATALOGUE_TABLES] = {
 		"connect_fee", "attempt_fee", "first_increment", "next_increment", "increment_rule", "grace_seconds",
 		"free_seconds", "min_amount", "max_amount", "surcharge_percent", "duration_rounding", "rounding_digits",
 		"rounding_mode", "boundary", "withdrawn"}},
+	[CATALOGUE_ARCHIVED_PARTITION] = {"archived_partition", "archived_partition_pkey",
+	{"id", "starts_at", "ends_at", "readopted_at"}},
 };
 
 /* What the columns must hold, whichever table they stand in; a domain counts as its base type. */
@@ -112,6 +114,7 @@ static const struct
 	{"is_provider", BOOLOID}, {"account_id", INT8OID}, {"provider_id", INT8OID}, {"out_payment", NUMERICOID},
 	{"side", TEXTOID}, {"kind", TEXTOID}, {"identifier", TEXTOID}, {"field", TEXTOID}, {"tenant", TEXTOID},
 	{"primary_id", INT8OID}, {"cost_center", TEXTOID}, {"active", TSTZRANGEOID}, {"service_id", INT8OID}, {"number", TEXTOID}, {"leg", TEXTOID},
+	{"starts_at", TIMESTAMPTZOID}, {"ends_at", TIMESTAMPTZOID}, {"readopted_at", TIMESTAMPTZOID},
 	{"prefix", InvalidOid}		/* billing.prefix */
 };
 

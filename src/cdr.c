@@ -462,9 +462,17 @@ rate_row(Row *row, Statement *statement, Change change)
 	bool		nulls[RATED_COLUMNS];
 
 	billing_cdr_read(row->map, row->values, row->nulls, &cdr);
-	billing_rate(statement, &cdr, &(RatingRequest) {0}, &rating);
-	if (change == CHANGE_HOP && concerns_did(row, &rating))
+	if (unlikely(billing_too_old(statement, &cdr)))
+	{
+		rating = (Rating) {.status = "unrated", .customer_reason = "too_old", .provider_reason = "too_old"};
 		provider_only = false;
+	}
+	else
+	{
+		billing_rate(statement, &cdr, &(RatingRequest) {0}, &rating);
+		if (change == CHANGE_HOP && concerns_did(row, &rating))
+			provider_only = false;
+	}
 	if (provider_only)
 		keep_other_legs(row, &rating);
 	billing_rated_columns(&rating, values, nulls);

@@ -99,17 +99,20 @@ Datum
 billing_explain(PG_FUNCTION_ARGS)
 {
 	Trace		trace = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
+	Statement  *statement = billing_statement(fcinfo->flinfo->fn_mcxt);
 	Cdr			cdr;
 	Rating		rating;
 
 	InitMaterializedSRF(fcinfo, 0);
 	billing_record_read(fcinfo, &cdr);
-	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {.trace = &trace}, &rating);
+	billing_rate(statement, &cdr, &(RatingRequest) {.trace = &trace}, &rating);
 	if (rating.customer_reason)
 		billing_trace(&trace, "customer", "outcome", "%s", rating.customer_reason);
 	if (rating.provider_reason)
 		billing_trace(&trace, "provider", "outcome", "%s", rating.provider_reason);
 	if (rating.did_reason)
 		billing_trace(&trace, "did", "outcome", "%s", rating.did_reason);
+	if (billing_too_old(statement, &cdr))
+		billing_trace(&trace, "call", "horizon", "too_old: the calls of that time are archived; one that arrives now is stored, not charged");
 	return (Datum) 0;
 }
