@@ -21,6 +21,17 @@ CREATE FUNCTION billing.usage_slot() RETURNS integer
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'billing_usage_slot';
 COMMENT ON FUNCTION billing.usage_slot() IS 'The slot of billing.usage that this transaction may write, locked until it ends (design 6).';
 
+CREATE FUNCTION billing.try_usage_slot(slot integer) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'billing_try_usage_slot';
+COMMENT ON FUNCTION billing.try_usage_slot(integer) IS 'Whether this transaction now holds a slot of billing.usage: true when no other transaction is writing its rows; then none will until this one ends (design 6). Null for null.';
+REVOKE ALL ON FUNCTION billing.usage_slot(), billing.try_usage_slot(integer) FROM PUBLIC;
+
+CREATE FUNCTION billing._usage_day(instant timestamptz, timezone text) RETURNS date
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN instant >= '0001-01-02 00:00:00+00'::timestamptz AND instant < '9999-12-31 00:00:00+00'::timestamptz
+	THEN (instant AT TIME ZONE timezone)::date ELSE (instant AT TIME ZONE 'UTC')::date END;
+COMMENT ON FUNCTION billing._usage_day(timestamptz, text) IS 'The day of billing.usage for a rating instant: by the wall clock of the zone; outside the years 1 to 9999, where an offset could leave the range of timestamps, that of UTC; infinite for an infinite instant. The same as day_of() in src/accounting.c. 22023 for an unknown time zone.';
+
 CREATE FUNCTION billing._account_partition(partition regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -28,12 +28,15 @@
 /* ---- billing.c ---- */
 
 extern int	billing_deck_memory;	/* kB */
+extern bool billing_usage_writer;	/* billing.usage may be written now */
 
 /* ---- fixed.c ---- */
 
 extern bool billing_decimal_scan(const char *text, int scale, int64 *value, bool *more);
 extern int64 billing_fixed_from_numeric(Numeric number, int scale);
+extern Numeric billing_numeric_from_fixed(Money number, int decimals);
 extern Numeric billing_numeric_from_money(Money money);
+extern Money billing_money_from_numeric(Numeric number);
 extern bool billing_seconds_from_numeric(Numeric number, CallSeconds *seconds);
 extern bool billing_seconds_between(TimestampTz starts, TimestampTz ends, CallSeconds *seconds);
 
@@ -87,7 +90,9 @@ typedef struct Catalogue
 	uint32		transaction;	/* lxid when only this transaction may use it, else 0 */
 	int			pins;			/* statements that use it */
 	TableMap	table[CATALOGUE_TABLES];
+	HTAB	   *names;			/* interned ones */
 	HTAB	   *accounts;
+	HTAB	   *rate_labels;
 	HTAB	   *tariffs;
 	HTAB	   *plans;
 	HTAB	   *exchange_rates;
@@ -108,6 +113,7 @@ struct Statement
 	MemoryContext context;
 	MemoryContextCallback callback;
 	Snapshot	snapshot;		/* NULL once released */
+	bool		latest;			/* reads what is committed by now, whatever the isolation level */
 	uint32		identity;		/* of the active snapshot it belongs to */
 	TransactionId identity_xmin;
 	TransactionId identity_xmax;
@@ -130,6 +136,7 @@ extern void billing_catalogue_written(void);
 extern Oid	billing_ledger_relation(const char *name);
 extern void billing_check_reader(Oid owner);
 extern _Noreturn void billing_ledger_missing(void);
+extern Statement *billing_latest_statement(MemoryContext context);
 extern HTAB *billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize);
 extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
 extern void billing_key_int8(Statement *statement, CatalogueTable table, int column, int64 value, ScanKey key);
@@ -145,6 +152,10 @@ extern bool billing_scan_bool(CatalogueScan *scan, int column);
 extern int64 billing_scan_fixed(CatalogueScan *scan, int column, int scale, bool *isnull);
 extern int	billing_name_index(const char *what, const char *name, const char *const *names, int count);
 extern char *billing_scan_text(CatalogueScan *scan, int column, MemoryContext context);
+
+/* ---- names.c ---- */
+
+extern const char *billing_intern(Statement *statement, const char *text);
 
 /* ---- terms.c ---- */
 
@@ -352,6 +363,15 @@ extern void billing_rate_terms(const ChargeTerms *defaults, const Rate *rate, Ch
 extern Deck *billing_deck_load(Statement *statement, struct Tariff *tariff);
 extern const Rate *billing_rate_probe(Statement *statement, struct Tariff *tariff, Number number, TimestampTz at, DayBand day);
 
+/* What a rate is reported under. */
+typedef struct RateLabel
+{
+	int64		id;				/* hash key */
+	bool		known;
+	const char *destination;	/* interned, as below; "" for none */
+	const char *currency;		/* of its tariff */
+} RateLabel;
+
 /* ---- tariff.c ---- */
 
 typedef struct TariffTerms
@@ -400,6 +420,7 @@ typedef struct TariffSource
 } TariffSource;
 
 extern Tariff *billing_tariff(Statement *statement, int64 id);
+extern const RateLabel *billing_rate_label(Statement *statement, int64 rate_id);
 extern const TariffTerms *billing_tariff_terms(const Tariff *tariff, TimestampTz at);
 extern int64 billing_default_tariff(Statement *statement, TimestampTz at);
 extern bool billing_tariff_price(const void *tariff_source, TimestampTz instant, Price *price, TimestampTz *until);
@@ -526,6 +547,7 @@ typedef struct LegColumns
 extern const LegColumns billing_leg_columns[];
 
 extern void billing_cdr_map(TupleDesc desc, CdrMap *map);
+extern const CdrMap *billing_cdr_map_of(Relation relation);
 extern void billing_cdr_read_times(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr);
 extern void billing_cdr_read(const CdrMap *map, const Datum *values, const bool *nulls, Cdr *cdr);
 extern void billing_rated_columns(const struct Rating *rating, Datum *values, bool *nulls);
@@ -575,7 +597,7 @@ typedef struct Service
 	ServiceKind kind;
 	char	   *identifier;
 	char	   *tenant;
-	char	   *cost_center;	/* NULL: none */
+	const char *cost_center;	/* interned; empty: none */
 	TimestampTz active_from;
 	TimestampTz active_until;	/* exclusive */
 	RawColumn	field;			/* of a pattern */
@@ -732,8 +754,79 @@ extern void billing_price_leg(Call *call, const LegTerms *terms, Leg *leg);
 extern void billing_refuse(Call *call, const LegTerms *terms, Leg *leg, const char *reason);
 extern const char *billing_status(const Rating *rating);
 
+/* ---- usage.c ---- */
+
+/* palloc() aligns to 8 bytes only */
+typedef Money StoredMoney __attribute__((aligned(8)));
+
+/* What the sums of billing.usage are kept by; names are interned in the catalogue. */
+typedef struct UsageKey
+{
+	int64		account_id;
+	const char *destination;
+	const char *cost_center;
+	const char *currency;
+	int32		day;			/* a DateADT */
+	uint8		leg;
+	bool		has_account;
+} UsageKey;
+
+typedef struct UsageEntry
+{
+	UsageKey	key;
+	uint32		status;			/* simplehash's */
+	int64		calls;
+	int64		answered;
+	int64		billsec;
+	StoredMoney micros;
+	StoredMoney amount;
+	StoredMoney credit;
+} UsageEntry;
+
+typedef struct UsageSums
+{
+	MemoryContext context;
+	struct usage_hash *entries;
+} UsageSums;
+
+extern UsageSums *billing_usage_sums(MemoryContext context);
+extern UsageEntry *billing_usage_entry(UsageSums *sums, const UsageKey *key);
+extern void billing_usage_write(UsageSums *sums);
+
+/* ---- queue.c ---- */
+
+typedef struct CreditQueue CreditQueue;
+
+extern CreditQueue *billing_credit_queue(MemoryContext context);
+extern void billing_queue_pool(CreditQueue *queue, int64 account_id, int64 service_id, LegKind leg, int32 day);
+extern void billing_queue_unknown(CreditQueue *queue, const char *kind, int64 id);
+extern void billing_queue_session(CreditQueue *queue, const CdrMap *map, const Datum *values, const bool *nulls);
+extern void billing_queue_write(CreditQueue *queue);
+
+/* ---- accounting.c ---- */
+
+struct _SPI_plan;
+
+extern void billing_execute(struct _SPI_plan **plan, const char *query, int nargs, const Oid *types, Datum *values, const char *nulls);
+extern Datum billing_array(Datum *values, bool *nulls, int count, Oid type);
+
+/* ---- move.c ---- */
+
+/* A row that left its partition, by its key. */
+typedef struct MovedRow
+{
+	int64		id;
+	TimestampTz started_at;
+} MovedRow;
+
+extern void billing_statement_counted(MemoryContext query_context);
+extern void billing_require_counted(MemoryContext query_context, Relation relation);
+extern void billing_note_update(MemoryContext query_context, Oid relation, ItemPointer row);
+extern HTAB *billing_moved_rows(MemoryContext query_context);
+
 /* ---- functions.c ---- */
 
+extern const CdrMap *billing_record_columns(FunctionCallInfo fcinfo, Datum **values, bool **nulls);
 extern void billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr);
 extern struct TupleDescData *billing_result_desc(FunctionCallInfo fcinfo);
 

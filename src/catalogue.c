@@ -120,9 +120,11 @@ static const struct
 
 static uint64 catalogue_generation = 1;
 static uint32 written_transaction = 0;	/* lxid of the transaction of ours that last wrote the catalogue */
+static uint64 watched_generation = 0;
 static Oid	signal_relation = InvalidOid;
 static Oid	watched[CATALOGUE_TABLES];
 static Catalogue *current_catalogue = NULL;
+static Catalogue *latest_catalogue = NULL;	/* beside a current one that shows an older snapshot */
 static dlist_head statements = DLIST_STATIC_INIT(statements);
 
 /* ---- invalidation ---- */
@@ -332,24 +334,24 @@ create_catalogue(uint64 generation, uint32 transaction)
 static void
 unpin_catalogue(Catalogue *catalogue)
 {
-	if (catalogue && --catalogue->pins == 0 && catalogue != current_catalogue)
+	if (catalogue && --catalogue->pins == 0 && catalogue != current_catalogue && catalogue != latest_catalogue)
 		MemoryContextDelete(catalogue->context);
 }
 
-/* The catalogue that may be shared with other statements; private ones pass keep = false. */
+/* The catalogue that is kept for other statements, in *kept; a private one is asked for with kept = NULL. */
 static Catalogue *
-pin_catalogue(uint64 generation, uint32 transaction, bool keep)
+pin_catalogue(uint64 generation, uint32 transaction, Catalogue **kept)
 {
-	Catalogue  *catalogue = current_catalogue;
+	Catalogue  *catalogue = kept ? *kept : NULL;
 
-	if (!keep || catalogue == NULL || catalogue->generation != generation || catalogue->transaction != transaction)
+	if (catalogue == NULL || catalogue->generation != generation || catalogue->transaction != transaction)
 	{
 		catalogue = create_catalogue(generation, transaction);
-		if (keep)
+		if (kept)
 		{
-			Catalogue  *former = current_catalogue;
+			Catalogue  *former = *kept;
 
-			current_catalogue = catalogue;
+			*kept = catalogue;
 			if (former && former->pins == 0)
 				MemoryContextDelete(former->context);
 		}
@@ -386,13 +388,29 @@ register_copy(Snapshot snapshot)
 	return copy;
 }
 
+/* Whether what the statement reads may be older than what is committed. */
+static bool
+reads_former(const Statement *statement)
+{
+	return IsolationUsesXactSnapshot() && !statement->latest;
+}
+
 /* Of which transaction the catalogue is private: one whose snapshot may be old, or which writes the catalogue itself. */
 static uint32
-private_transaction(void)
+private_transaction(const Statement *statement)
 {
 	uint32		transaction = compat_local_transaction();
 
-	return IsolationUsesXactSnapshot() || written_transaction == transaction ? transaction : 0;
+	return reads_former(statement) || written_transaction == transaction ? transaction : 0;
+}
+
+/* Where the catalogue is kept: REPEATABLE READ rates by one and counts by another. */
+static Catalogue **
+keeping_place(const Statement *statement)
+{
+	if (IsInParallelMode())
+		return NULL;
+	return IsolationUsesXactSnapshot() && statement->latest ? &latest_catalogue : &current_catalogue;
 }
 
 static void
@@ -403,6 +421,19 @@ statement_reset(void *arg)
 	dlist_delete(&statement->node);
 	release_snapshot(statement);
 	unpin_catalogue(statement->catalogue);
+}
+
+static Statement *
+create_statement(MemoryContext context)
+{
+	Statement  *statement = MemoryContextAllocZero(context, sizeof(Statement));
+
+	statement->context = context;
+	statement->callback.func = statement_reset;
+	statement->callback.arg = statement;
+	dlist_push_head(&statements, &statement->node);
+	MemoryContextRegisterResetCallback(context, &statement->callback);
+	return statement;
 }
 
 static void
@@ -420,16 +451,17 @@ statement_begin(Statement *statement)
 	do
 	{
 		generation = catalogue_generation;
-		if (current_catalogue == NULL || current_catalogue->generation != generation)
+		if (watched_generation != generation)
 			watch_relations();
+		watched_generation = generation;
 		AcceptInvalidationMessages();
 	} while (generation != catalogue_generation);
 
-	statement->catalogue = pin_catalogue(generation, private_transaction(), !IsInParallelMode());
+	statement->catalogue = pin_catalogue(generation, private_transaction(statement), keeping_place(statement));
 
 	if (IsInParallelMode())
 		snapshot = active;		/* no other can be taken; it may be older than the generation */
-	else if (IsolationUsesXactSnapshot())
+	else if (reads_former(statement))
 		snapshot = GetTransactionSnapshot();
 	else
 		snapshot = GetLatestSnapshot();
@@ -472,7 +504,7 @@ billing_statement(MemoryContext query_context)
 	{
 		Statement  *candidate = dlist_container(Statement, node, iter.cur);
 
-		if (candidate->context == query_context)
+		if (candidate->context == query_context && !candidate->latest)
 		{
 			if (statement_continues(candidate))
 				return candidate;
@@ -482,14 +514,18 @@ billing_statement(MemoryContext query_context)
 	}
 
 	if (statement == NULL)
-	{
-		statement = MemoryContextAllocZero(query_context, sizeof(Statement));
-		statement->context = query_context;
-		statement->callback.func = statement_reset;
-		statement->callback.arg = statement;
-		dlist_push_head(&statements, &statement->node);
-		MemoryContextRegisterResetCallback(query_context, &statement->callback);
-	}
+		statement = create_statement(query_context);
+	statement_begin(statement);
+	return statement;
+}
+
+/* A statement that sees what is committed by now, under every isolation level; it ends with the context. */
+Statement *
+billing_latest_statement(MemoryContext context)
+{
+	Statement  *statement = create_statement(context);
+
+	statement->latest = true;
 	statement_begin(statement);
 	return statement;
 }

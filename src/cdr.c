@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 /* Bytes of source, call_id and session_id: the first two, and an instant, fit the 2,704 bytes of an index entry. */
 #define IDENTITY_LENGTH	1000
@@ -106,6 +107,50 @@ billing_cdr_map(TupleDesc desc, CdrMap *map)
 	map->rated_at = find_attribute(desc, "rated_at", TIMESTAMPTZOID);
 }
 
+/* What is known of a row type, by the number that the server gives each version of one. */
+typedef struct MapEntry
+{
+	uint64		identifier;
+	CdrMap		map;
+} MapEntry;
+
+#define MAPS_KEPT	256
+
+/* The columns of a table, found once for all statements of a session. */
+const CdrMap *
+billing_cdr_map_of(Relation relation)
+{
+	static HTAB *maps = NULL;
+	uint64		identifier = assign_record_type_identifier(relation->rd_rel->reltype, -1);
+	MapEntry   *entry;
+
+	if (maps && hash_get_num_entries(maps) >= MAPS_KEPT)
+	{
+		hash_destroy(maps);
+		maps = NULL;
+	}
+	if (maps == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(uint64),
+			.entrysize = sizeof(MapEntry),
+			.hcxt = TopMemoryContext
+		};
+
+		maps = hash_create("billing row types", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(maps, &identifier, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		CdrMap		map;
+
+		billing_cdr_map(RelationGetDescr(relation), &map);
+		entry = hash_search(maps, &identifier, HASH_ENTER, NULL);
+		entry->map = map;
+	}
+	return &entry->map;
+}
+
 /* ---- reading ---- */
 
 static Datum
@@ -164,10 +209,24 @@ read_seconds(const CdrMap *map, const Datum *values, const bool *nulls, bool has
 	else if (has_answer && raw_instant(map, RAW_ENDED_AT, values, nulls, &ended_at))
 		cdr->bad_duration = !billing_seconds_between(answered_at, ended_at, &cdr->seconds);
 
+	if (cdr->bad_duration)
+		cdr->seconds = (CallSeconds) {0};
 	cdr->did_seconds = cdr->seconds;
 	billsec = raw_datum(map, RAW_DID_BILLSEC, values, nulls, &isnull);
 	if (!isnull)
 		cdr->bad_did_duration = !billing_seconds_from_numeric(DatumGetNumeric(billsec), &cdr->did_seconds);
+	if (cdr->bad_did_duration)
+		cdr->did_seconds = (CallSeconds) {0};
+}
+
+/* A billsec above 0 says that there was an answer, even where it is no time that can be billed (NaN is above all). */
+static bool
+is_above_zero(const CdrMap *map, const Datum *values, const bool *nulls)
+{
+	bool		isnull;
+	Datum		billsec = raw_datum(map, RAW_BILLSEC, values, nulls, &isnull);
+
+	return !isnull && DatumGetBool(DirectFunctionCall2(numeric_gt, billsec, NumericGetDatum(int64_to_numeric(0))));
 }
 
 /* A row is answered when it has an answer, or time to bill, or says so. */
@@ -194,7 +253,7 @@ billing_cdr_read_times(const CdrMap *map, const Datum *values, const bool *nulls
 	if (has_answer && TIMESTAMP_NOT_FINITE(answered_at))
 		cdr->bad_duration = true;
 	cdr->at = has_answer && !TIMESTAMP_NOT_FINITE(answered_at) ? answered_at : cdr->started_at;
-	cdr->answered = is_answered(cdr, has_answer);
+	cdr->answered = is_answered(cdr, has_answer) || (cdr->bad_duration && is_above_zero(map, values, nulls));
 }
 
 void
@@ -497,8 +556,9 @@ trigger_map(FunctionCallInfo fcinfo, Relation relation)
 	if (map == NULL)
 	{
 		billing_check_reader(relation->rd_rel->relowner);
+		billing_require_counted(fcinfo->flinfo->fn_mcxt, relation);
 		map = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(CdrMap));
-		billing_cdr_map(RelationGetDescr(relation), map);
+		*map = *billing_cdr_map_of(relation);
 		fcinfo->flinfo->fn_extra = map;
 	}
 	return map;
@@ -544,6 +604,7 @@ billing_rate_cdr(PG_FUNCTION_ARGS)
 
 	if (update)
 	{
+		billing_note_update(fcinfo->flinfo->fn_mcxt, RelationGetRelid(data->tg_relation), &data->tg_trigslot->tts_tid);
 		change = find_change(&row, data->tg_trigslot);
 		if (change == CHANGE_ANY)
 		{

@@ -41,6 +41,13 @@
 #define compat_local_transaction() (MyProc->lxid)
 #endif
 
+/* The number of our backend, from 1 on; storage/proc.h and, up to 16, storage/backendid.h give it. */
+#if PG_VERSION_NUM >= 170000
+#define compat_backend_number() ((int32) (MyProcNumber + 1))
+#else
+#define compat_backend_number() ((int32) MyBackendId)
+#endif
+
 /* Up to 15 a compiled regular expression is malloc'ed; from 16 on it goes with its memory context. */
 #if PG_VERSION_NUM >= 160000
 #define compat_regex_free(regex) ((void) (regex))

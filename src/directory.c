@@ -158,7 +158,7 @@ load_former_terms(Statement *statement, Service *service)
 }
 
 static Service *
-read_service(CatalogueScan *scan, MemoryContext context)
+read_service(Statement *statement, CatalogueScan *scan, MemoryContext context)
 {
 	Service    *service = MemoryContextAllocZero(context, sizeof(Service));
 	char	   *field = billing_scan_text(scan, SERVICE_FIELD, CurrentMemoryContext);
@@ -170,7 +170,7 @@ read_service(CatalogueScan *scan, MemoryContext context)
 	service->kind = billing_name_index("kind", billing_scan_text(scan, SERVICE_KIND_NAME, CurrentMemoryContext), kind_names, SERVICE_KINDS);
 	service->identifier = billing_scan_text(scan, SERVICE_IDENTIFIER, context);
 	service->tenant = billing_scan_text(scan, SERVICE_TENANT, context);
-	service->cost_center = billing_scan_text(scan, SERVICE_COST_CENTER, context);
+	service->cost_center = billing_intern(statement, billing_scan_text(scan, SERVICE_COST_CENTER, CurrentMemoryContext));
 	if (field)
 		service->field = billing_name_index("field", field, billing_raw_names, RAW_COLUMNS);
 	read_active(scan, service);
@@ -384,7 +384,7 @@ load_services(Statement *statement, Directory *directory, ServiceSide side, Serv
 
 	billing_scan_begin(statement, CATALOGUE_SERVICE, keys, identifier ? 3 : 2, &scan);
 	while (billing_scan_next(&scan))
-		loaded = lappend(loaded, read_service(&scan, directory->context));
+		loaded = lappend(loaded, read_service(statement, &scan, directory->context));
 	billing_scan_end(&scan);
 	foreach(cell, loaded)
 		add_service(statement, directory, lfirst(cell));
@@ -667,7 +667,7 @@ billing_service(Statement *statement, int64 id)
 		billing_key_int8(statement, CATALOGUE_SERVICE_BY_ID, SERVICE_ID, id, &key);
 		billing_scan_begin(statement, CATALOGUE_SERVICE_BY_ID, &key, 1, &scan);
 		if (billing_scan_next(&scan))
-			service = read_service(&scan, directory->context);
+			service = read_service(statement, &scan, directory->context);
 		billing_scan_end(&scan);
 		if (service)
 			load_former_terms(statement, service);

@@ -79,28 +79,62 @@ billing_fixed_from_numeric(Numeric number, int scale)
 	return value;
 }
 
+/* A fixed-point number with so many decimals. */
 Numeric
-billing_numeric_from_money(Money money)
+billing_numeric_from_fixed(Money number, int decimals)
 {
 	char		digits[48];
 	char	   *at = digits + sizeof(digits);
-	Money		rest = money < 0 ? -money : money;
+	Money		rest = number < 0 ? -number : number;
 
 	if (rest <= PG_INT64_MAX)
-		return int64_div_fast_to_numeric((int64) money, MONEY_DIGITS);
+		return int64_div_fast_to_numeric((int64) number, decimals);
 
 	*--at = '\0';
 	for (int digit = 0; rest > 0; digit++)
 	{
-		if (digit == MONEY_DIGITS)
+		if (digit == decimals)
 			*--at = '.';
 		*--at = '0' + (char) (rest % 10);
 		rest /= 10;
 	}
-	if (money < 0)
+	if (number < 0)
 		*--at = '-';
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(at),
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+Numeric
+billing_numeric_from_money(Money money)
+{
+	return billing_numeric_from_fixed(money, MONEY_DIGITS);
+}
+
+/* An amount of a row, numeric(20,8); NaN, which that type lets pass, is 0. */
+Money
+billing_money_from_numeric(Numeric number)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	bool		negative = *text == '-';
+	Money		result = 0;
+	int			decimals = -1;
+
+	for (const char *at = text + negative; *at; at++)
+	{
+		if (*at == '.')
+			decimals = 0;
+		else if (*at < '0' || *at > '9')
+			return 0;
+		else if (decimals < MONEY_DIGITS)
+		{
+			result = result * 10 + (*at - '0');
+			if (decimals >= 0)
+				decimals++;
+		}
+	}
+	for (decimals = Max(decimals, 0); decimals < MONEY_DIGITS; decimals++)
+		result *= 10;
+	return negative ? -result : result;
 }
 
 /* Seconds of a raw column; false: negative, NaN, infinite or SECONDS_LIMIT and more. */

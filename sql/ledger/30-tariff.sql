@@ -73,7 +73,7 @@ CREATE TABLE billing.rate (
 	day_type text NOT NULL DEFAULT 'any' CONSTRAINT rate_day_type CHECK (day_type IN ('any', 'work', 'free')),
 	band text CONSTRAINT rate_band CHECK (band <> ''),
 	valid_from timestamptz NOT NULL DEFAULT '-infinity' CONSTRAINT rate_valid_from CHECK (valid_from < 'infinity'),
-	destination text,
+	destination text CONSTRAINT rate_destination CHECK (octet_length(destination) <= 500),
 	price billing.price NOT NULL DEFAULT 0,
 	first_price billing.price,
 	connect_fee billing.price,

@@ -65,7 +65,7 @@ CREATE TABLE billing.service (
 	plan_id bigint REFERENCES billing.plan,
 	provider_id bigint REFERENCES billing.account,
 	primary_id bigint REFERENCES billing.service,
-	cost_center text,
+	cost_center text CONSTRAINT service_cost_center CHECK (octet_length(cost_center) <= 500),
 	max_channels integer CONSTRAINT service_max_channels CHECK (max_channels > 0),
 	monthly_fee billing.price NOT NULL DEFAULT 0,
 	additional_charge billing.price NOT NULL DEFAULT 0,
