@@ -56,17 +56,15 @@ billing_result_desc(FunctionCallInfo fcinfo)
 	return state->result;
 }
 
-/* Reads the first argument, a row with the raw columns of billing.cdr by name; missing ones count as null. */
-void
-billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr)
+/* The columns of the first argument, a row, and which of them are those of billing.cdr by name. */
+const CdrMap *
+billing_record_columns(FunctionCallInfo fcinfo, Datum **values, bool **nulls)
 {
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 0);
 	RecordState *state = record_state(fcinfo);
 	HeapTupleHeader header;
 	HeapTupleData tuple;
 	TupleDesc	desc;
-	Datum	   *values;
-	bool	   *nulls;
 
 	if (type != RECORDOID && !type_is_rowtype(type))
 		ereport(ERROR,
@@ -88,11 +86,22 @@ billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr)
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = header;
-	values = palloc(desc->natts * sizeof(Datum));
-	nulls = palloc(desc->natts * sizeof(bool));
-	heap_deform_tuple(&tuple, desc, values, nulls);
+	*values = palloc(desc->natts * sizeof(Datum));
+	*nulls = palloc(desc->natts * sizeof(bool));
+	heap_deform_tuple(&tuple, desc, *values, *nulls);
 	ReleaseTupleDesc(desc);
-	billing_cdr_read(&state->map, values, nulls, cdr);
+	return &state->map;
+}
+
+/* Reads the first argument, a row with the raw columns of billing.cdr by name; missing ones count as null. */
+void
+billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	const CdrMap *map = billing_record_columns(fcinfo, &values, &nulls);
+
+	billing_cdr_read(map, values, nulls, cdr);
 }
 
 /* billing.rate_call(cdr): the rated columns of the call, nothing stored. */
