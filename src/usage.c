@@ -9,6 +9,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -265,28 +266,11 @@ compare_entries(const void *a, const void *b)
 	return order != 0 ? order : strcmp(left->currency, right->currency);
 }
 
-/* Adds the sums to billing.usage; the caller is connected to SPI and has the rights of the ledger's owner. */
-void
-billing_usage_write(UsageSums *sums)
+static void
+write_entries(const UsageEntry *const *entries, int count, int32 slot, int32 part)
 {
-	const UsageEntry **entries = palloc_extended((sums->entries->members + 1) * sizeof(UsageEntry *), MCXT_ALLOC_HUGE);
-	int			count = 0;
-	usage_iterator iterator;
-	UsageEntry *entry;
 	bool		writer = billing_usage_writer;
-	int32		slot;
-	int32		part;
 
-	usage_start_iterate(sums->entries, &iterator);
-	while ((entry = usage_iterate(sums->entries, &iterator)) != NULL)
-		if (!is_zero(entry))
-			entries[count++] = entry;
-	if (count == 0)
-		return;
-	qsort(entries, count, sizeof(UsageEntry *), compare_entries);
-
-	slot = own_slot();
-	part = next_part();
 	billing_usage_writer = true;
 	PG_TRY();
 	{
@@ -301,6 +285,26 @@ billing_usage_write(UsageSums *sums)
 		billing_usage_writer = writer;
 	}
 	PG_END_TRY();
+}
+
+/* Adds the sums to billing.usage; the caller is connected to SPI and has the rights of the ledger's owner. */
+void
+billing_usage_write(UsageSums *sums)
+{
+	const UsageEntry **entries = palloc_extended((sums->entries->members + 1) * sizeof(UsageEntry *), MCXT_ALLOC_HUGE);
+	int			count = 0;
+	usage_iterator iterator;
+	UsageEntry *entry;
+
+	usage_start_iterate(sums->entries, &iterator);
+	while ((entry = usage_iterate(sums->entries, &iterator)) != NULL)
+		if (!is_zero(entry))
+			entries[count++] = entry;
+	if (count == 0)
+		return;
+	qsort(entries, count, sizeof(UsageEntry *), compare_entries);
+
+	write_entries(entries, count, own_slot(), next_part());
 }
 
 /* ---- the guard ---- */
