@@ -827,7 +827,6 @@ extern HTAB *billing_moved_rows(MemoryContext query_context);
 /* ---- functions.c ---- */
 
 extern const CdrMap *billing_record_columns(FunctionCallInfo fcinfo, Datum **values, bool **nulls);
-extern const CdrMap *billing_record_columns(FunctionCallInfo fcinfo, Datum **values, bool **nulls);
 extern void billing_record_read(FunctionCallInfo fcinfo, Cdr *cdr);
 extern struct TupleDescData *billing_result_desc(FunctionCallInfo fcinfo);
 
