@@ -42,6 +42,20 @@ billing_duration_round(CallSeconds seconds, DurationRounding rounding)
 	return (whole > 0 ? whole : 1) * MICROS_PER_SECOND;
 }
 
+/*
+ * The next billed seconds of the call at their price.  The first ones that an allowance covers have price 0; free
+ * seconds are not billed and use up nothing of it (D10, readings 24 and 25).
+ */
+static void
+bill(const ChargeTerms *terms, int64_t price, int64_t seconds, Charge *charge)
+{
+	int64_t		covered = terms->covered > charge->billed ? terms->covered - charge->billed : 0;
+
+	if (covered < seconds)
+		charge->time_money += (Money) price * (seconds - covered);
+	charge->billed += seconds;
+}
+
 /* MOR's rule: the longer of duration and first increment, up to a multiple of the next one (K17). */
 static void
 lay_out_aligned(const ChargeTerms *terms, Charge *charge)
@@ -51,8 +65,8 @@ lay_out_aligned(const ChargeTerms *terms, Charge *charge)
 	int64_t		least = first * MICROS_PER_SECOND;
 	int64_t		longer = charge->micros > least ? charge->micros : least;
 
-	charge->billed = ceil_div(longer, next * MICROS_PER_SECOND) * next;
-	charge->time_money = (Money) terms->first_price * first + (Money) terms->price * (charge->billed - first);
+	bill(terms, terms->first_price, first, charge);
+	bill(terms, terms->price, ceil_div(longer, next * MICROS_PER_SECOND) * next - first, charge);
 }
 
 /* The price and increment of an increment that starts at a second, and the second from which others may hold. */
@@ -106,9 +120,7 @@ lay_out_first_next(const ChargeTerms *terms, const ChargeSplit *split, Charge *c
 	int64_t		position = (int64_t) terms->first_increment + terms->free_seconds;
 	int			next = 0;
 
-	charge->billed = terms->first_increment;
-	charge->time_money = (Money) terms->first_price * terms->first_increment;
-
+	bill(terms, terms->first_price, terms->first_increment, charge);
 	while (charge->micros > position * MICROS_PER_SECOND)
 	{
 		Stretch		stretch;
@@ -124,8 +136,7 @@ lay_out_first_next(const ChargeTerms *terms, const ChargeSplit *split, Charge *c
 		if (stretch.until != FOR_EVER && ceil_div(stretch.until - position, stretch.increment) < count)
 			count = ceil_div(stretch.until - position, stretch.increment);
 
-		charge->billed += count * stretch.increment;
-		charge->time_money += (Money) stretch.price * count * stretch.increment;
+		bill(terms, stretch.price, count * stretch.increment, charge);
 		position += count * stretch.increment;
 	}
 }
@@ -325,8 +336,12 @@ billing_charge_answered(const ChargeTerms *terms, const ChargeSplit *split, Call
 	if (charge->micros == 0 || charge->in_grace)
 		return;
 
-	charge->numerator = ((Money) terms->connect_fee * 60 + charge->time_money) * (1000000 + terms->surcharge);
-	hold_limits(terms, charge);
+	charge->wholly_covered = charge->billed > 0 && terms->covered >= charge->billed;
+	if (!charge->wholly_covered)
+	{
+		charge->numerator = ((Money) terms->connect_fee * 60 + charge->time_money) * (1000000 + terms->surcharge);
+		hold_limits(terms, charge);
+	}
 	charge->out_payment = (Money) terms->out_payment * charge->billed * 1000000;
 	convert_and_round(terms, exchange, charge);
 }

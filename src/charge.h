@@ -61,6 +61,7 @@ typedef struct ChargeTerms
 	int64_t		connect_fee;
 	int64_t		attempt_fee;	/* of an unanswered call */
 	int64_t		out_payment;	/* per minute, taken off after the exchange (D14) */
+	int64_t		covered;		/* billed seconds that an allowance covers (D10) */
 	int64_t		min_amount;
 	int64_t		max_amount;
 	int32_t		surcharge;		/* percent, 4 decimals */
@@ -123,6 +124,7 @@ typedef struct Charge
 	Money		time_money;		/* price x seconds, over 60 */
 	Money		numerator;		/* fee, time, surcharge, minimum and maximum; over CHARGE_DENOMINATOR */
 	Money		out_payment;	/* in the account's currency; over CHARGE_DENOMINATOR */
+	bool		wholly_covered; /* by an allowance: neither fee nor minimum */
 	bool		minimum_held;
 	bool		maximum_held;
 	bool		out_of_range;	/* |amount| >= 1e12: amount is void */

@@ -180,6 +180,9 @@ trace_charge(Call *call, const LegTerms *terms, const Price *price, const Exchan
 		billing_trace(call->trace, terms->name, "seconds", "%s s%s, billed %lld s",
 					  billing_decimal_text(terms->seconds.micros, 6), rounded_seconds(terms->seconds, by, charge),
 					  (long long) charge->billed);
+	if (charge->billed > 0 && by->covered > 0)
+		billing_trace(call->trace, terms->name, "allowance", "%lld billed s are included%s", (long long) Min(by->covered, charge->billed),
+					  charge->wholly_covered ? ", all of them: without fee and minimum" : "");
 
 	exact = charge->numerator * 100 / CHARGE_DENOMINATOR;	/* shown with 10 decimals, cut */
 	billing_trace(call->trace, terms->name, "charge", "%s %s before rounding%s%s", billing_decimal_text(exact, MONEY_DIGITS + 2),
@@ -312,6 +315,8 @@ charge_leg(Call *call, const LegTerms *terms, Price *price, TimestampTz until, L
 		billing_refuse(call, terms, leg, "no_exchange_rate");
 		return;
 	}
+	if (call->covered)
+		price->terms.covered = call->covered[billing_leg_kind(terms->name)];
 	if (terms->answered)
 	{
 		if (price->terms.split && price->terms.increment_rule == INCREMENT_FIRST_NEXT)
