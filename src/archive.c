@@ -25,7 +25,6 @@ typedef struct ArchivedPeriods
 
 enum
 {
-	PERIOD_ID,
 	PERIOD_STARTS_AT,
 	PERIOD_ENDS_AT,
 	PERIOD_READOPTED_AT

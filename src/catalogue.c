@@ -91,7 +91,7 @@ static const TableNames table_names[CATALOGUE_TABLES] = {
 		"free_seconds", "min_amount", "max_amount", "surcharge_percent", "duration_rounding", "rounding_digits",
 		"rounding_mode", "boundary", "withdrawn"}},
 	[CATALOGUE_ARCHIVED_PARTITION] = {"archived_partition", "archived_partition_pkey",
-	{"id", "starts_at", "ends_at", "readopted_at"}},
+	{"starts_at", "ends_at", "readopted_at"}},
 };
 
 /* What the columns must hold, whichever table they stand in; a domain counts as its base type. */
