@@ -15,11 +15,9 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "pgtime.h"
 #include "storage/proc.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
@@ -58,39 +56,6 @@ typedef struct StoredLeg
 	Money		amount;
 	bool		has_amount;
 } StoredLeg;
-
-/* ---- SPI ---- */
-
-/* Executes a query whose plan is kept for the session. */
-void
-billing_execute(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types, Datum *values, const char *nulls)
-{
-	int			result;
-
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	prepared = SPI_prepare(query, nargs, (Oid *) types);
-
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
-		*plan = prepared;
-	}
-	result = SPI_execute_plan(*plan, values, nulls, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not execute \"%s\": %s", query, SPI_result_code_string(result));
-}
-
-Datum
-billing_array(Datum *values, bool *nulls, int count, Oid type)
-{
-	int			bounds[] = {1};
-	int16		length;
-	bool		by_value;
-	char		alignment;
-
-	get_typlenbyvalalign(type, &length, &by_value, &alignment);
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &count, bounds, type, length, by_value, alignment));
-}
 
 /* ---- the key of a leg ---- */
 
@@ -347,11 +312,8 @@ end_pass(Pass *pass, Oid owner)
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(owner, save_sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
 	billing_usage_write(pass->sums);
 	billing_queue_write(pass->queue);
-	SPI_finish();
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	MemoryContextDelete(pass->context);
 }

@@ -803,13 +803,6 @@ extern void billing_queue_unknown(CreditQueue *queue, const char *kind, int64 id
 extern void billing_queue_session(CreditQueue *queue, const CdrMap *map, const Datum *values, const bool *nulls);
 extern void billing_queue_write(CreditQueue *queue);
 
-/* ---- accounting.c ---- */
-
-struct _SPI_plan;
-
-extern void billing_execute(struct _SPI_plan **plan, const char *query, int nargs, const Oid *types, Datum *values, const char *nulls);
-extern Datum billing_array(Datum *values, bool *nulls, int count, Oid type);
-
 /* ---- move.c ---- */
 
 /* A row that left its partition, by its key. */

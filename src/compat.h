@@ -48,6 +48,18 @@
 #define compat_backend_number() ((int32) MyBackendId)
 #endif
 
+/* 16 asks for the result relations of the query, 18 for its instrumentation. */
+#if PG_VERSION_NUM >= 160000
+#define compat_EvalPlanQualInit(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
+#else
+#define compat_EvalPlanQualInit(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define compat_index_beginscan(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#else
+#define compat_index_beginscan(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, nkeys, 0)
+#endif
+
 /* Up to 15 a compiled regular expression is malloc'ed; from 16 on it goes with its memory context. */
 #if PG_VERSION_NUM >= 160000
 #define compat_regex_free(regex) ((void) (regex))

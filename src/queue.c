@@ -13,6 +13,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 typedef struct PoolKey
@@ -173,13 +174,44 @@ billing_queue_session(CreditQueue *queue, const CdrMap *map, const Datum *values
 
 /* ---- writing ---- */
 
+/* Executes a query whose plan is kept for the session. */
+static void
+execute(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types, Datum *values)
+{
+	int			result;
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	prepared = SPI_prepare(query, nargs, (Oid *) types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
+		*plan = prepared;
+	}
+	result = SPI_execute_plan(*plan, values, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not execute \"%s\": %s", query, SPI_result_code_string(result));
+}
+
+static Datum
+make_array(Datum *values, bool *nulls, int count, Oid type)
+{
+	int			bounds[] = {1};
+	int16		length;
+	bool		by_value;
+	char		alignment;
+
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &count, bounds, type, length, by_value, alignment));
+}
+
 #define MOST_COLUMNS	4
 #define ROWS_AT_ONCE	10000
 
 /* Rows that are collected by column until they are written together. */
 typedef struct Rows
 {
-	struct _SPI_plan **plan;
+	SPIPlanPtr *plan;
 	const char *query;
 	int			ncolumns;
 	const Oid  *types;
@@ -197,8 +229,8 @@ write_rows(Rows *rows)
 	if (rows->count == 0)
 		return;
 	for (int c = 0; c < rows->ncolumns; c++)
-		arrays[c] = billing_array(rows->values[c], c == 1 ? rows->nulls : NULL, rows->count, rows->types[c]);
-	billing_execute(rows->plan, rows->query, rows->ncolumns, rows->array_types, arrays, NULL);
+		arrays[c] = make_array(rows->values[c], c == 1 ? rows->nulls : NULL, rows->count, rows->types[c]);
+	execute(rows->plan, rows->query, rows->ncolumns, rows->array_types, arrays);
 	rows->count = 0;
 }
 
@@ -215,7 +247,7 @@ add_row(Rows *rows, const Datum *values, bool second_is_null)
 static void
 write_pools(HTAB *pools)
 {
-	static struct _SPI_plan *plan = NULL;
+	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT8OID, TEXTOID, DATEOID};
 	static const Oid array_types[] = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, DATEARRAYOID};
 	Rows	   *rows = palloc(sizeof(Rows));
@@ -244,7 +276,7 @@ write_pools(HTAB *pools)
 static void
 write_sessions(HTAB *sessions)
 {
-	static struct _SPI_plan *plan = NULL;
+	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {TEXTOID, TEXTOID};
 	static const Oid array_types[] = {TEXTARRAYOID, TEXTARRAYOID};
 	Rows	   *rows = palloc(sizeof(Rows));
@@ -271,7 +303,7 @@ write_sessions(HTAB *sessions)
 static void
 write_unknown(HTAB *unknown)
 {
-	static struct _SPI_plan *plan = NULL;
+	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {TEXTOID, INT8OID};
 	static const Oid array_types[] = {TEXTARRAYOID, INT8ARRAYOID};
 	Rows	   *rows = palloc(sizeof(Rows));
@@ -295,14 +327,19 @@ write_unknown(HTAB *unknown)
 	write_rows(rows);
 }
 
-/* Appends it all; the caller is connected to SPI and has the rights of the ledger's owner. */
+/* Appends it all, with the rights of the ledger's owner, which the caller has taken. */
 void
 billing_queue_write(CreditQueue *queue)
 {
+	if (!queue->pools && !queue->sessions && !queue->unknown)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
 	if (queue->pools)
 		write_pools(queue->pools);
 	if (queue->sessions)
 		write_sessions(queue->sessions);
 	if (queue->unknown)
 		write_unknown(queue->unknown);
+	SPI_finish();
 }

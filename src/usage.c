@@ -6,17 +6,22 @@
  */
 #include "billing.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_type_d.h"
+#include "catalog/pg_collation_d.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
+#include "executor/executor.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 /* ---- gathering ---- */
 
@@ -140,102 +145,192 @@ billing_try_usage_slot(PG_FUNCTION_ARGS)
 
 /* ---- writing ---- */
 
-#define USAGE_COLUMNS	14
-#define FEW_KEYS		4
-#define KEYS_AT_ONCE	10000
+enum {KEY_ACCOUNT, KEY_SLOT, KEY_LEG, KEY_DAY, KEY_PART, KEY_DESTINATION, KEY_COST_CENTER, KEY_CURRENCY, KEY_COLUMNS};
+enum {SUM_CALLS, SUM_ANSWERED, SUM_SECONDS, SUM_BILLSEC, SUM_AMOUNT, SUM_CREDIT, SUM_COLUMNS};
 
-#define ADD_TO_USAGE \
-	" ON CONFLICT ON CONSTRAINT usage_key DO UPDATE SET" \
-	" calls = u.calls OPERATOR(pg_catalog.+) EXCLUDED.calls," \
-	" answered = u.answered OPERATOR(pg_catalog.+) EXCLUDED.answered," \
-	" seconds = u.seconds OPERATOR(pg_catalog.+) EXCLUDED.seconds," \
-	" billsec = u.billsec OPERATOR(pg_catalog.+) EXCLUDED.billsec," \
-	" amount = u.amount OPERATOR(pg_catalog.+) EXCLUDED.amount," \
-	" credit = u.credit OPERATOR(pg_catalog.+) EXCLUDED.credit"
-
-#define INTO_USAGE \
-	"INSERT INTO billing.usage AS u (account_id, leg, day, cost_center, destination, currency, slot, part," \
-	" calls, answered, seconds, billsec, amount, credit)"
-
-static const char *const one_key_query = INTO_USAGE
-" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)" ADD_TO_USAGE;
-
-/* Not unnest() of several arrays, which is a word of the grammar only without a schema. */
-static const char *const many_keys_query = INTO_USAGE
-" SELECT n.* FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9),"
-" pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12), pg_catalog.unnest($13), pg_catalog.unnest($14)) n"
-ADD_TO_USAGE;
-
-static const Oid column_types[USAGE_COLUMNS] = {
-	INT8OID, TEXTOID, DATEOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT8OID, INT8OID, NUMERICOID, INT8OID, NUMERICOID, NUMERICOID
+static const char *const key_names[KEY_COLUMNS] = {
+	"account_id", "slot", "leg", "day", "part", "destination", "cost_center", "currency"
 };
 
-static const Oid array_types[USAGE_COLUMNS] = {
-	INT8ARRAYOID, TEXTARRAYOID, DATEARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID,
-	INT8ARRAYOID, NUMERICARRAYOID, INT8ARRAYOID, NUMERICARRAYOID, NUMERICARRAYOID
-};
+static const char *const sum_names[SUM_COLUMNS] = {"calls", "answered", "seconds", "billsec", "amount", "credit"};
 
-static void
-entry_values(const UsageEntry *entry, int32 slot, int32 part, Datum *values, bool *nulls)
+static const Oid key_equality[KEY_COLUMNS] = {F_INT8EQ, F_INT4EQ, F_TEXTEQ, F_DATE_EQ, F_INT4EQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ};
+
+/*
+ * Writes rows of billing.usage one by one through the executor's simple operations, as logical replication does: no
+ * query is planned or started for them, which cost more than the call itself.  Row triggers, constraints and all
+ * indexes are served; statement triggers do not fire.
+ */
+typedef struct UsageWriter
 {
-	memset(nulls, false, USAGE_COLUMNS * sizeof(bool));
-	nulls[0] = !entry->key.has_account;
-	values[0] = Int64GetDatum(entry->key.account_id);
-	values[1] = CStringGetTextDatum(billing_leg_names[entry->key.leg]);
-	values[2] = DateADTGetDatum(entry->key.day);
-	values[3] = CStringGetTextDatum(entry->key.cost_center);
-	values[4] = CStringGetTextDatum(entry->key.destination);
-	values[5] = CStringGetTextDatum(entry->key.currency);
-	values[6] = Int32GetDatum(slot);
-	values[7] = Int32GetDatum(part);
-	values[8] = Int64GetDatum(entry->calls);
-	values[9] = Int64GetDatum(entry->answered);
-	values[10] = NumericGetDatum(billing_numeric_from_fixed(entry->micros, 6));
-	values[11] = Int64GetDatum(entry->billsec);
-	values[12] = NumericGetDatum(billing_numeric_from_money(entry->amount));
-	values[13] = NumericGetDatum(billing_numeric_from_money(entry->credit));
+	Relation	usage;
+	Relation	index;
+	AttrNumber	keys[KEY_COLUMNS];
+	AttrNumber	sums[SUM_COLUMNS];
+	EState	   *estate;
+	EPQState	epq;
+	ResultRelInfo *result;
+	TupleTableSlot *former;
+	TupleTableSlot *row;
+	int32		slot;
+	int32		part;
+} UsageWriter;
+
+static AttrNumber
+usage_column(Relation usage, const char *name)
+{
+	AttrNumber	attribute = get_attnum(RelationGetRelid(usage), name);
+
+	if (attribute == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"billing.usage\" does not exist", name),
+				 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
+	return attribute;
 }
 
 static void
-write_few(const UsageEntry *const *entries, int count, int32 slot, int32 part)
+open_writer(UsageWriter *writer)
 {
-	static SPIPlanPtr plan = NULL;
-	Datum		values[USAGE_COLUMNS];
-	bool		nulls[USAGE_COLUMNS];
-	char		null_marks[USAGE_COLUMNS];
+	Oid			usage = billing_ledger_relation("usage");
+	Oid			index = billing_ledger_relation("usage_key");
 
-	for (int i = 0; i < count; i++)
-	{
-		entry_values(entries[i], slot, part, values, nulls);
-		for (int c = 0; c < USAGE_COLUMNS; c++)
-			null_marks[c] = nulls[c] ? 'n' : ' ';
-		billing_execute(&plan, one_key_query, USAGE_COLUMNS, column_types, values, null_marks);
-	}
+	if (!OidIsValid(usage) || !OidIsValid(index))
+		billing_ledger_missing();
+	writer->usage = table_open(usage, RowExclusiveLock);
+	writer->index = index_open(index, RowExclusiveLock);
+	for (int i = 0; i < KEY_COLUMNS; i++)
+		writer->keys[i] = usage_column(writer->usage, key_names[i]);
+	for (int i = 0; i < SUM_COLUMNS; i++)
+		writer->sums[i] = usage_column(writer->usage, sum_names[i]);
+
+	writer->estate = CreateExecutorState();
+	writer->estate->es_snapshot = GetActiveSnapshot();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->usage, 0, NULL, 0);
+	ExecOpenIndices(writer->result, false);
+	compat_EvalPlanQualInit(&writer->epq, writer->estate);
+	writer->former = table_slot_create(writer->usage, NULL);
+	writer->row = table_slot_create(writer->usage, NULL);
+	AfterTriggerBeginQuery();
+	writer->slot = own_slot();
+	writer->part = next_part();
 }
 
 static void
-write_many(const UsageEntry *const *entries, int count, int32 slot, int32 part)
+close_writer(UsageWriter *writer)
 {
-	static SPIPlanPtr plan = NULL;
-	Datum	   *columns[USAGE_COLUMNS];
-	bool	   *account_nulls = palloc0(count * sizeof(bool));
-	Datum		arrays[USAGE_COLUMNS];
-	bool		nulls[USAGE_COLUMNS];
-	Datum		values[USAGE_COLUMNS];
+	AfterTriggerEndQuery(writer->estate);
+	EvalPlanQualEnd(&writer->epq);
+	ExecDropSingleTupleTableSlot(writer->former);
+	ExecDropSingleTupleTableSlot(writer->row);
+	ExecCloseIndices(writer->result);
+	FreeExecutorState(writer->estate);
+	index_close(writer->index, NoLock);
+	table_close(writer->usage, NoLock);
 
-	for (int c = 0; c < USAGE_COLUMNS; c++)
-		columns[c] = palloc(count * sizeof(Datum));
-	for (int i = 0; i < count; i++)
+	/* What runs next in this transaction sees the rows, and may write them again. */
+	CommandCounterIncrement();
+}
+
+static void
+key_values(const UsageWriter *writer, const UsageKey *key, Datum *values)
+{
+	values[KEY_ACCOUNT] = Int64GetDatum(key->account_id);
+	values[KEY_SLOT] = Int32GetDatum(writer->slot);
+	values[KEY_LEG] = CStringGetTextDatum(billing_leg_names[key->leg]);
+	values[KEY_DAY] = DateADTGetDatum(key->day);
+	values[KEY_PART] = Int32GetDatum(writer->part);
+	values[KEY_DESTINATION] = CStringGetTextDatum(key->destination);
+	values[KEY_COST_CENTER] = CStringGetTextDatum(key->cost_center);
+	values[KEY_CURRENCY] = CStringGetTextDatum(key->currency);
+}
+
+static void
+sum_values(const UsageEntry *entry, Datum *values)
+{
+	values[SUM_CALLS] = Int64GetDatum(entry->calls);
+	values[SUM_ANSWERED] = Int64GetDatum(entry->answered);
+	values[SUM_SECONDS] = NumericGetDatum(billing_numeric_from_fixed(entry->micros, 6));
+	values[SUM_BILLSEC] = Int64GetDatum(entry->billsec);
+	values[SUM_AMOUNT] = NumericGetDatum(billing_numeric_from_money(entry->amount));
+	values[SUM_CREDIT] = NumericGetDatum(billing_numeric_from_money(entry->credit));
+}
+
+/* The row of our slot for this key, whoever wrote it last: nobody else does now. */
+static bool
+find_row(UsageWriter *writer, const Datum *values, bool has_account)
+{
+	ScanKeyData keys[KEY_COLUMNS];
+	IndexScanDesc scan;
+	bool		found;
+
+	for (int i = 0; i < KEY_COLUMNS; i++)
 	{
-		entry_values(entries[i], slot, part, values, nulls);
-		account_nulls[i] = nulls[0];
-		for (int c = 0; c < USAGE_COLUMNS; c++)
-			columns[c][i] = values[c];
+		bool		isnull = i == KEY_ACCOUNT && !has_account;
+
+		ScanKeyEntryInitialize(&keys[i], isnull ? SK_ISNULL | SK_SEARCHNULL : 0, i + 1,
+							   isnull ? InvalidStrategy : BTEqualStrategyNumber, InvalidOid,
+							   key_equality[i] == F_TEXTEQ ? DEFAULT_COLLATION_OID : InvalidOid,
+							   isnull ? InvalidOid : key_equality[i], isnull ? (Datum) 0 : values[i]);
 	}
-	for (int c = 0; c < USAGE_COLUMNS; c++)
-		arrays[c] = billing_array(columns[c], c == 0 ? account_nulls : NULL, count, column_types[c]);
-	billing_execute(&plan, many_keys_query, USAGE_COLUMNS, array_types, arrays, NULL);
+	scan = compat_index_beginscan(writer->usage, writer->index, SnapshotSelf, KEY_COLUMNS);
+	index_rescan(scan, keys, KEY_COLUMNS, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, writer->former);
+	index_endscan(scan);
+	return found;
+}
+
+static Datum
+add(int sum, Datum former, Datum more)
+{
+	if (sum == SUM_SECONDS || sum == SUM_AMOUNT || sum == SUM_CREDIT)
+		return DirectFunctionCall2(numeric_add, former, more);
+	return Int64GetDatum(DatumGetInt64(former) + DatumGetInt64(more));
+}
+
+static void
+write_entry(UsageWriter *writer, const UsageEntry *entry)
+{
+	TupleTableSlot *row = ExecClearTuple(writer->row);
+	int			natts = row->tts_tupleDescriptor->natts;
+	Datum		keys[KEY_COLUMNS];
+	Datum		sums[SUM_COLUMNS];
+	bool		found;
+
+	key_values(writer, &entry->key, keys);
+	sum_values(entry, sums);
+	found = find_row(writer, keys, entry->key.has_account);
+	if (found)
+	{
+		slot_getallattrs(writer->former);
+		memcpy(row->tts_values, writer->former->tts_values, natts * sizeof(Datum));
+		memcpy(row->tts_isnull, writer->former->tts_isnull, natts * sizeof(bool));
+	}
+	else
+	{
+		memset(row->tts_isnull, true, natts * sizeof(bool));
+		for (int i = 0; i < KEY_COLUMNS; i++)
+		{
+			row->tts_values[writer->keys[i] - 1] = keys[i];
+			row->tts_isnull[writer->keys[i] - 1] = i == KEY_ACCOUNT && !entry->key.has_account;
+		}
+	}
+	for (int i = 0; i < SUM_COLUMNS; i++)
+	{
+		AttrNumber	attribute = writer->sums[i];
+
+		row->tts_values[attribute - 1] = found ? add(i, row->tts_values[attribute - 1], sums[i]) : sums[i];
+		row->tts_isnull[attribute - 1] = false;
+	}
+	ExecStoreVirtualTuple(row);
+	writer->estate->es_output_cid = GetCurrentCommandId(true);
+	if (found)
+		ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, writer->former, row);
+	else
+		ExecSimpleRelationInsert(writer->result, writer->estate, row);
+	ExecClearTuple(writer->former);
+	ResetPerTupleExprContext(writer->estate);
 }
 
 static bool
@@ -267,27 +362,36 @@ compare_entries(const void *a, const void *b)
 }
 
 static void
-write_entries(const UsageEntry *const *entries, int count, int32 slot, int32 part)
+write_entries(const UsageEntry *const *entries, int count)
 {
-	bool		writer = billing_usage_writer;
+	MemoryContext former = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(former, "billing usage row", ALLOCSET_SMALL_SIZES);
+	bool		may_write = billing_usage_writer;
+	UsageWriter writer;
 
+	open_writer(&writer);
 	billing_usage_writer = true;
 	PG_TRY();
 	{
-		if (count <= FEW_KEYS)
-			write_few(entries, count, slot, part);
-		else
-			for (int done = 0; done < count; done += KEYS_AT_ONCE)
-				write_many(entries + done, Min(count - done, KEYS_AT_ONCE), slot, part);
+		for (int i = 0; i < count; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextSwitchTo(context);
+			write_entry(&writer, entries[i]);
+			MemoryContextSwitchTo(former);
+			MemoryContextReset(context);
+		}
 	}
 	PG_FINALLY();
 	{
-		billing_usage_writer = writer;
+		billing_usage_writer = may_write;
 	}
 	PG_END_TRY();
+	close_writer(&writer);
+	MemoryContextDelete(context);
 }
 
-/* Adds the sums to billing.usage; the caller is connected to SPI and has the rights of the ledger's owner. */
+/* Adds the sums to billing.usage, with the rights of the ledger's owner, which the caller has taken. */
 void
 billing_usage_write(UsageSums *sums)
 {
@@ -304,7 +408,7 @@ billing_usage_write(UsageSums *sums)
 		return;
 	qsort(entries, count, sizeof(UsageEntry *), compare_entries);
 
-	write_entries(entries, count, own_slot(), next_part());
+	write_entries(entries, count);
 }
 
 /* ---- the guard ---- */

@@ -92,6 +92,7 @@ CREATE TABLE billing.rate (
 	rounding_mode text CONSTRAINT rate_rounding_mode CHECK (rounding_mode IN ('half_up', 'half_even', 'up', 'down')),
 	blocked boolean NOT NULL DEFAULT false,
 	withdrawn boolean NOT NULL DEFAULT false,
+	import text,
 	CONSTRAINT rate_key UNIQUE NULLS NOT DISTINCT (tariff_id, prefix, exact, day_type, band, valid_from),
 	CONSTRAINT rate_min_max CHECK (min_amount <= max_amount),
 	CONSTRAINT rate_aligned_free CHECK (increment_rule <> 'aligned' OR free_seconds = 0),
@@ -128,6 +129,7 @@ COMMENT ON COLUMN billing.rate.rounding_digits IS 'Decimals of the amount, -4 (t
 COMMENT ON COLUMN billing.rate.rounding_mode IS 'How the amount is rounded, once: half_up (half away from zero), half_even, up (away from zero), down (towards zero) (reading 39). Null: the tariff''s.';
 COMMENT ON COLUMN billing.rate.blocked IS 'True: calls are not sold; provider legs are priced nevertheless (design 5).';
 COMMENT ON COLUMN billing.rate.withdrawn IS 'True: ends the versions before it; counts as no version (design 5).';
+COMMENT ON COLUMN billing.rate.import IS 'File or list that brought it; null: none. May change at any time; billing.rerate(import => ...) asks for the calls of its rates.';
 
 CREATE TABLE billing.rate_step (
 	rate_id bigint NOT NULL REFERENCES billing.rate,

@@ -3,7 +3,7 @@
 
 CREATE TABLE billing.usage (
 	account_id bigint,
-	leg text NOT NULL CONSTRAINT usage_leg CHECK (leg IN ('customer', 'reseller', 'provider', 'did_incoming', 'did_owner', 'did_provider')),
+	leg text NOT NULL,
 	day date NOT NULL,
 	cost_center text NOT NULL DEFAULT '',
 	destination text NOT NULL DEFAULT '',
@@ -19,6 +19,8 @@ CREATE TABLE billing.usage (
 	CONSTRAINT usage_key UNIQUE NULLS NOT DISTINCT (account_id, slot, leg, day, part, destination, cost_center, currency)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX usage_live ON billing.usage (slot) WHERE slot > 0;
+-- No unique index over account_id can identify its rows to a subscriber, for it may be null (design 9).
+ALTER TABLE billing.usage REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE billing.usage IS 'Calls, seconds and amounts of each account by leg, day, cost centre and destination: the exact sums of billing.cdr at every commit (promise 3). Sum over slot and part. Only the accounting pass and its functions write it; other inserts are skipped, other changes refused (design 6).';
 COMMENT ON COLUMN billing.usage.account_id IS 'Account of the leg; null: calls that nobody is assigned to and the default customer tariff prices (V13).';
