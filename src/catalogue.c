@@ -121,6 +121,8 @@ static const struct
 static uint64 catalogue_generation = 1;
 static uint32 written_transaction = 0;	/* lxid of the transaction of ours that last wrote the catalogue */
 static uint64 watched_generation = 0;
+static Oid	checked_owner = InvalidOid;	/* who may read the catalogue, as of checked_generation */
+static uint64 checked_generation = 0;
 static Oid	signal_relation = InvalidOid;
 static Oid	watched[CATALOGUE_TABLES];
 static Catalogue *current_catalogue = NULL;
@@ -193,9 +195,18 @@ billing_catalogue_written(void)
 	written_transaction = compat_local_transaction();
 }
 
+/* Roles have changed: who may read the catalogue is asked again. */
+static void
+role_callback(Datum arg, int cache, uint32 hash)
+{
+	checked_owner = InvalidOid;
+}
+
 void
 billing_catalogue_init(void)
 {
+	CacheRegisterSyscacheCallback(AUTHOID, role_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, role_callback, (Datum) 0);
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 	RegisterXactCallback(xact_callback, NULL);
 	RegisterSubXactCallback(subxact_callback, NULL);
@@ -244,6 +255,8 @@ watch_relations(void)
 void
 billing_check_reader(Oid owner)
 {
+	if (owner == checked_owner && checked_generation == catalogue_generation)
+		return;
 	for (int i = 0; i < CATALOGUE_TABLES; i++)
 	{
 		Oid			table = billing_ledger_relation(table_names[i].table);
@@ -253,6 +266,8 @@ billing_check_reader(Oid owner)
 		if (pg_class_aclcheck(table, owner, ACL_SELECT) != ACLCHECK_OK)
 			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table_names[i].table);
 	}
+	checked_owner = owner;
+	checked_generation = catalogue_generation;
 }
 
 static Oid
