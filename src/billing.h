@@ -713,12 +713,22 @@ typedef struct Rating
 	const char *status;
 } Rating;
 
+/* What a leg is charged by, for who asks before the call. */
+typedef struct LegQuote
+{
+	int64		tariff_id;		/* the price list that was asked; 0: none */
+	const char *currency;		/* of the prices; NULL: not priced */
+	ChargeTerms terms;			/* its steps are gone */
+	bool		falls;			/* a longer call may cost less */
+} LegQuote;
+
 /* What rating a call is asked beside the call itself. */
 typedef struct RatingRequest
 {
 	struct Trace *trace;		/* NULL: nobody asks how */
 	bool		without_did_fee;	/* as if DIDs had no connect fee (K4) */
 	const int64 *covered;		/* for each leg, billed seconds that an allowance covers; NULL: none */
+	LegQuote   *quotes;			/* of each leg, filled in; NULL: nobody asks */
 } RatingRequest;
 
 /* A call, what is known of it, and who asks. */
@@ -731,6 +741,7 @@ typedef struct Call
 	const char *invalid;		/* reason why the row cannot be read; NULL: it can */
 	bool		without_did_fee;
 	const int64 *covered;
+	LegQuote   *quotes;
 } Call;
 
 /* One leg to be priced. */
@@ -826,6 +837,10 @@ extern struct TupleDescData *billing_result_desc(FunctionCallInfo fcinfo);
 /* ---- did.c ---- */
 
 extern void billing_rate_did(Call *call, const Parties *parties, Rating *rating);
+
+/* ---- authorize.c ---- */
+
+extern void billing_quote_leg(const Price *price, const ChargeSplit *split, LegQuote *quote);
 
 /* ---- archive.c ---- */
 

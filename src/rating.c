@@ -321,6 +321,8 @@ charge_leg(Call *call, const LegTerms *terms, Price *price, TimestampTz until, L
 	{
 		if (price->terms.split && price->terms.increment_rule == INCREMENT_FIRST_NEXT)
 			split_call(call, terms, price, until, &split);
+		if (call->quotes)
+			billing_quote_leg(price, &split, &call->quotes[billing_leg_kind(terms->name)]);
 		billing_charge_answered(&price->terms, &split, terms->seconds, &exchange, &charge);
 	}
 	else
@@ -391,6 +393,8 @@ price_by_tariff(Call *call, LegTerms *terms, int64 tariff_id, Leg *leg)
 	terms->answered = call->cdr->answered;
 	terms->source = &source;
 	terms->find = tariff_id != 0 ? billing_tariff_price : NULL;
+	if (call->quotes)
+		call->quotes[billing_leg_kind(terms->name)].tariff_id = tariff_id;
 	billing_price_leg(call, terms, leg);
 }
 
@@ -619,7 +623,8 @@ billing_rate(Statement *statement, const Cdr *cdr, const RatingRequest *request,
 		.cdr = cdr,
 		.trace = request->trace,
 		.without_did_fee = request->without_did_fee,
-		.covered = request->covered
+		.covered = request->covered,
+		.quotes = request->quotes
 	};
 	Parties		parties = {0};
 
