@@ -39,22 +39,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._archivable(timestamptz) IS 'Partitions of billing.cdr, at any depth, that hold a period that has ended by an instant, the outermost of each branch; never a default partition. Only levels that are divided by started_at alone count.';
 
-CREATE FUNCTION billing._require_read_committed(what text) RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	IF current_setting('transaction_isolation') <> 'read committed' THEN
-		RAISE EXCEPTION '% works under READ COMMITTED only', what USING
-			ERRCODE = 'invalid_transaction_state',
-			DETAIL = 'It must see all that was committed before it got its lock.',
-			HINT = 'Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.';
-	END IF;
-END $$;
-COMMENT ON FUNCTION billing._require_read_committed(text) IS 'Raises 25000 in a transaction whose snapshot may be older than the locks that it gets.';
-
 CREATE FUNCTION billing._lock_archive() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	-- As loaders do: first the calls, with all partitions, then usage. No live slot has the number 0.
+	-- In the order of those who load calls, settle credits and fold usage: whoever holds a lock of settle_credits() has
+	-- locked the calls before.
 	LOCK TABLE billing.cdr IN ACCESS EXCLUSIVE MODE;
 	PERFORM pg_advisory_xact_lock('billing.usage'::regclass::oid::integer, 0);
 END $$;
@@ -194,7 +183,7 @@ DECLARE
 	archives integer[] := '{}';
 BEGIN
 	PERFORM billing._require_ledger();
-	PERFORM billing._require_read_committed('archive()');
+	PERFORM billing._require_read_committed('billing.archive()');
 	IF until IS NULL OR until > now() THEN
 		RAISE EXCEPTION 'calls cannot be archived until %', coalesce(until::text, 'null') USING
 			ERRCODE = 'invalid_parameter_value',
@@ -232,7 +221,7 @@ BEGIN
 
 	SELECT string_agg(t.line, ', ' ORDER BY t.line) INTO counted FROM (
 		SELECT format('%s %s calls %s', rtrim(c.leg || ' ' || c.currency), sum(c.calls), trim_scale(sum(c.amount))) AS line
-		FROM billing._counted_in(partition) c GROUP BY c.leg, c.currency) t;
+		FROM billing._counted_in(partition) c GROUP BY c.leg, c.currency HAVING sum(c.calls) <> 0) t;
 	SELECT string_agg(t.line, ', ' ORDER BY t.line) INTO recorded FROM (
 		SELECT format('%s %s calls %s', k.key, k.value ->> 'calls', trim_scale((k.value ->> 'amount')::numeric)) AS line
 		FROM jsonb_each(kept.totals) k WHERE (k.value ->> 'calls')::bigint <> 0) t;
@@ -289,7 +278,7 @@ DECLARE
 	kept record;
 BEGIN
 	PERFORM billing._require_ledger();
-	PERFORM billing._require_read_committed('unarchive()');
+	PERFORM billing._require_read_committed('billing.unarchive()');
 	PERFORM billing._lock_archive();
 	SELECT a.* INTO kept FROM billing.archived_partition a
 	WHERE a.name IN (unarchive.name, 'billing.' || quote_ident(unarchive.name)) AND a.readopted_at IS NULL;
