@@ -79,6 +79,18 @@ REVOKE ALL ON FUNCTION billing._counted_of(regclass, bigint[]), billing._counted
 
 -- Writing.
 
+CREATE FUNCTION billing._require_read_committed(what text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+		RAISE EXCEPTION '% needs isolation level READ COMMITTED', what USING
+			ERRCODE = 'invalid_transaction_state',
+			DETAIL = 'This transaction does not see the calls that were committed since it began, and would count without them.',
+			HINT = 'Begin another transaction, with ISOLATION LEVEL READ COMMITTED.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION billing._require_read_committed(text) IS 'Raises 25000 in a transaction whose snapshot may be older than the locks that it gets.';
+
 CREATE FUNCTION billing._lock_accounting() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -110,7 +122,7 @@ DECLARE
 	written bigint;
 BEGIN
 	PERFORM billing._require_ledger();
-	PERFORM billing._require_read_committed('rebuild_usage()');
+	PERFORM billing._require_read_committed('billing.rebuild_usage()');
 	PERFORM billing._lock_accounting();
 	DELETE FROM billing.usage u
 	WHERE u.slot >= 0 AND (account_ids IS NULL OR u.account_id = ANY (account_ids) OR (u.account_id IS NULL AND array_position(account_ids, NULL) IS NOT NULL));
