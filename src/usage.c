@@ -145,16 +145,16 @@ billing_try_usage_slot(PG_FUNCTION_ARGS)
 
 /* ---- writing ---- */
 
-enum {KEY_ACCOUNT, KEY_SLOT, KEY_LEG, KEY_DAY, KEY_PART, KEY_DESTINATION, KEY_COST_CENTER, KEY_CURRENCY, KEY_COLUMNS};
+enum {KEY_ACCOUNT, KEY_SLOT, KEY_DAY, KEY_PART, KEY_LEG, KEY_DESTINATION, KEY_COST_CENTER, KEY_CURRENCY, KEY_COLUMNS};
 enum {SUM_CALLS, SUM_ANSWERED, SUM_SECONDS, SUM_BILLSEC, SUM_AMOUNT, SUM_CREDIT, SUM_COLUMNS};
 
 static const char *const key_names[KEY_COLUMNS] = {
-	"account_id", "slot", "leg", "day", "part", "destination", "cost_center", "currency"
+	"account_id", "slot", "day", "part", "leg", "destination", "cost_center", "currency"
 };
 
 static const char *const sum_names[SUM_COLUMNS] = {"calls", "answered", "seconds", "billsec", "amount", "credit"};
 
-static const Oid key_equality[KEY_COLUMNS] = {F_INT8EQ, F_INT4EQ, F_TEXTEQ, F_DATE_EQ, F_INT4EQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ};
+static const Oid key_equality[KEY_COLUMNS] = {F_INT8EQ, F_INT4EQ, F_DATE_EQ, F_INT4EQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ};
 
 /*
  * Writes rows of billing.usage one by one through the executor's simple operations, as logical replication does: no
@@ -351,9 +351,9 @@ compare_entries(const void *a, const void *b)
 	if (order == 0)
 		order = left->has_account - right->has_account;
 	if (order == 0)
-		order = strcmp(billing_leg_names[left->leg], billing_leg_names[right->leg]);
-	if (order == 0)
 		order = (left->day > right->day) - (left->day < right->day);
+	if (order == 0)
+		order = strcmp(billing_leg_names[left->leg], billing_leg_names[right->leg]);
 	if (order == 0)
 		order = strcmp(left->destination, right->destination);
 	if (order == 0)

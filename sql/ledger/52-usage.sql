@@ -16,7 +16,8 @@ CREATE TABLE billing.usage (
 	billsec bigint NOT NULL DEFAULT 0,
 	amount numeric(38,8) NOT NULL DEFAULT 0,
 	credit numeric(38,8) NOT NULL DEFAULT 0,
-	CONSTRAINT usage_key UNIQUE NULLS NOT DISTINCT (account_id, slot, leg, day, part, destination, cost_center, currency)
+	CONSTRAINT usage_key UNIQUE NULLS NOT DISTINCT (account_id, slot, day, part, leg, destination, cost_center, currency)
+		WITH (deduplicate_items = off)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX usage_live ON billing.usage (slot) WHERE slot > 0;
 -- No unique index over account_id can identify its rows to a subscriber, for it may be null (design 9).
