@@ -204,9 +204,10 @@ BEGIN
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.provider_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.did_incoming_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.did_owner_account_id = _account_has_calls.account_id)
-		OR EXISTS (SELECT FROM billing.cdr c WHERE c.did_provider_account_id = _account_has_calls.account_id);
+		OR EXISTS (SELECT FROM billing.cdr c WHERE c.did_provider_account_id = _account_has_calls.account_id)
+		OR EXISTS (SELECT FROM billing.usage u WHERE u.account_id = _account_has_calls.account_id AND u.slot < 0);
 END $$;
-COMMENT ON FUNCTION billing._account_has_calls(bigint) IS 'Whether a call names the account on any leg, after waiting for loads in flight; reads one index of billing.cdr for each leg.';
+COMMENT ON FUNCTION billing._account_has_calls(bigint) IS 'Whether a call, present or archived, names the account on any leg, after waiting for loads in flight; reads one index of billing.cdr for each leg.';
 
 CREATE FUNCTION billing.keep_account() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

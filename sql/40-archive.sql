@@ -257,14 +257,16 @@ CREATE FUNCTION billing._count_again(archive integer, partition regclass) RETURN
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on AS $$
 BEGIN
 	PERFORM billing._add_to_months(archive, -1, -1);
-	-- The credits come back to usage by the trigger of billing.credit.
-	WITH back AS (
-		DELETE FROM billing.archived_credit k WHERE k.archive_id = archive RETURNING k.*
-	)
-	INSERT INTO billing.credit (id, cdr_id, started_at, leg, kind, pool, allowance, cycle, seconds, amount, account_id, day, cost_center, destination, currency)
-	SELECT b.id, b.cdr_id, b.started_at, b.leg, b.kind, b.pool, b.allowance, b.cycle, b.seconds, b.amount, b.account_id, b.day, b.cost_center, b.destination, b.currency
-	FROM back b WHERE NOT b.keeps_fee;
-	-- By the account's time zone as it is now, as all calls are counted.
+	-- Calls and credits are counted as all are, by the account's time zone as it is now; credits come back to usage by
+	-- the trigger of billing.credit.
+	EXECUTE format('
+		WITH back AS (
+			DELETE FROM billing.archived_credit k WHERE k.archive_id = $1 RETURNING k.*
+		)
+		INSERT INTO billing.credit (id, cdr_id, started_at, leg, kind, pool, allowance, cycle, seconds, amount, account_id, day, cost_center, destination, currency)
+		SELECT b.id, b.cdr_id, b.started_at, b.leg, b.kind, b.pool, b.allowance, b.cycle, b.seconds, b.amount, n.account_id, n.day, n.cost_center, n.destination, n.currency
+		FROM back b JOIN (%s) n ON n.cdr_id = b.cdr_id AND n.started_at = b.started_at AND n.leg = b.leg
+		WHERE NOT b.keeps_fee', billing._counted_legs(partition, 'true')) USING archive;
 	PERFORM billing._put_archived_usage(archive, partition);
 	PERFORM billing._add_to_months(archive, 1, 0);
 	PERFORM billing._add_to_folded(archive, 1);

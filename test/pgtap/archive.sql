@@ -151,6 +151,24 @@ INSERT INTO billing.usage (account_id, leg, day, slot, calls) VALUES (1, 'custom
 SELECT is((SELECT detail FROM billing._verify_archive()), 'usage has rows of slot -7, whose archive does not exist', 'verify: usage of an archive that does not exist');
 ROLLBACK TO wrong;
 
+-- The account of archived calls.
+SAVEPOINT zone;
+DELETE FROM billing.cdr;
+DELETE FROM billing.service WHERE account_id = 1;
+SELECT throws_ok('DELETE FROM billing.account WHERE id = 1', '23001', NULL, 'C21: nor one whose calls are all archived');
+ROLLBACK TO zone;
+ALTER TABLE billing.account DISABLE TRIGGER keep_account_update;
+UPDATE billing.account SET timezone = 'Pacific/Kiritimati' WHERE id = 3;
+ALTER TABLE billing.account ENABLE TRIGGER keep_account_update;
+SELECT billing.rebuild_usage();
+DELETE FROM billing.cdr WHERE customer_reason = 'too_old';
+SELECT lives_ok($$SELECT billing.unarchive('cdr_2025_01')$$, 'unarchive: in another time zone');
+SELECT results_eq($$SELECT k.day FROM billing.credit k JOIN billing.cdr c ON c.id = k.cdr_id AND c.started_at = k.started_at WHERE c.call_id = 'y2'$$, ARRAY['2025-01-21'::date],
+	'unarchive: 10:05 UTC is the next day in Kiritimati: calls and credits are counted by the days of now');
+SELECT is_empty('SELECT * FROM pg_temp.wrong_usage UNION ALL SELECT account_id, leg, month, NULL, NULL, currency FROM pg_temp.wrong_months', 'promise 3: usage is the sum of the calls');
+SELECT is(pg_temp.owed(3), 2.40, 'promise 3: and of the same amount');
+ROLLBACK TO zone;
+
 -- And back.
 DELETE FROM billing.cdr WHERE customer_reason = 'too_old';
 SELECT is(billing.unarchive('cdr_2025_01'), 5::bigint, 'unarchive: five calls are back');
