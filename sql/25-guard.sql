@@ -95,6 +95,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._present_corrections() IS 'What lets a change of a priced rate pass: the last correction of each rate in this very transaction, so that each serves once, and only one of columns that correct_rate() may change, whoever wrote it.';
 
+CREATE FUNCTION billing._present_labels(kind text) RETURNS TABLE (object_id bigint, old text, new text)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY
+		SELECT DISTINCT ON (c.object_id) c.object_id, c.old, c.new
+		FROM billing.label_change c WHERE c.kind = _present_labels.kind AND c.changed_at = now() ORDER BY c.object_id, c.id DESC;
+END $$;
+COMMENT ON FUNCTION billing._present_labels(text) IS 'What lets a change of the cost centre of a service (kind service) or the destination of a rate (kind rate) that a call names pass: the last change of each in this very transaction, so that each serves once.';
+
 CREATE FUNCTION billing.keep_rate() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 DECLARE
@@ -106,11 +115,11 @@ BEGIN
 	ELSIF TG_OP = 'TRUNCATE' THEN
 		ids := ARRAY(SELECT r.id FROM billing.rate r);
 	ELSE
-		-- All columns but destination; what correct_rate() has put on record in this very transaction may pass. IS NOT
+		-- What correct_rate() or rename_destination() has put on record in this very transaction may pass. IS NOT
 		-- DISTINCT FROM: an = would be hashed, and make jsonb of every row.
 		ids := ARRAY(
 			SELECT f.id
-			FROM former f LEFT JOIN written w ON w.id = f.id
+			FROM former f LEFT JOIN written w ON w.id = f.id LEFT JOIN billing._present_labels('rate') l ON l.object_id = f.id
 			WHERE (w.id IS NULL OR w.prefix OPERATOR(billing.<>) f.prefix
 				OR (w.tariff_id, w.exact, w.day_type, w.band, w.valid_from, w.price, w.first_price, w.connect_fee, w.attempt_fee,
 					w.first_increment, w.next_increment, w.increment_rule, w.grace_seconds, w.free_seconds, w.min_amount, w.max_amount,
@@ -120,7 +129,9 @@ BEGIN
 					f.surcharge_percent, f.boundary, f.duration_rounding, f.rounding_digits, f.rounding_mode, f.blocked, f.withdrawn))
 				AND NOT EXISTS (
 					SELECT FROM billing._present_corrections() c
-					WHERE c.rate_id = f.id AND c.old - 'steps' IS NOT DISTINCT FROM to_jsonb(f) AND c.new - 'steps' IS NOT DISTINCT FROM to_jsonb(w)));
+					WHERE c.rate_id = f.id AND c.old - 'steps' IS NOT DISTINCT FROM to_jsonb(f) AND c.new - 'steps' IS NOT DISTINCT FROM to_jsonb(w))
+				OR (w.destination IS DISTINCT FROM f.destination
+					AND (l.object_id IS NULL OR (l.old, l.new) IS DISTINCT FROM (f.destination, w.destination))));
 	END IF;
 	IF ids = '{}' THEN
 		RETURN NULL;
@@ -132,11 +143,11 @@ BEGIN
 			CASE TG_OP WHEN 'UPDATE' THEN 'changed' ELSE 'deleted' END USING
 			ERRCODE = 'restrict_violation',
 			DETAIL = format('Call %s names it.', hit.call),
-			HINT = 'Insert a rate with a later valid_from (withdrawn, if it shall end), or correct a mistake with billing.correct_rate().';
+			HINT = 'Insert a rate with a later valid_from (withdrawn, if it shall end), or correct a mistake with billing.correct_rate(), a name with billing.rename_destination().';
 	END IF;
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION billing.keep_rate() IS 'Statement trigger of rate, with transition tables: a rate that a call names keeps everything but its destination, and is never deleted (design 3). 23001.';
+COMMENT ON FUNCTION billing.keep_rate() IS 'Statement trigger of rate, with transition tables: a rate that a call names keeps everything, and is never deleted; its destination changes by billing.rename_destination() only, which counts its calls anew (design 3 and 6). 23001.';
 
 CREATE FUNCTION billing.keep_rate_step() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
@@ -235,8 +246,8 @@ BEGIN
 			DETAIL = format('Its amounts are in %s.', OLD.currency),
 			HINT = 'Make a new account and end the services of this one.';
 	ELSIF NEW.timezone <> OLD.timezone AND NOT EXISTS (
-		SELECT FROM billing.timezone_change c
-		WHERE c.account_id = NEW.id AND c.changed_at = now() AND c.old = OLD.timezone AND c.new = NEW.timezone)
+		SELECT FROM (SELECT c.old, c.new FROM billing.timezone_change c WHERE c.account_id = NEW.id AND c.changed_at = now() ORDER BY c.id DESC LIMIT 1) l
+		WHERE l.old = OLD.timezone AND l.new = NEW.timezone)
 	THEN
 		RAISE EXCEPTION 'account "%" has calls: its time zone does not change by UPDATE', OLD.name USING
 			ERRCODE = 'restrict_violation',
@@ -271,10 +282,12 @@ BEGIN
 		ids := ARRAY(SELECT s.id FROM billing.service s);
 	ELSE
 		ids := ARRAY(
-			SELECT f.id FROM former f LEFT JOIN written w ON w.id = f.id
+			SELECT f.id FROM former f LEFT JOIN written w ON w.id = f.id LEFT JOIN billing._present_labels('service') l ON l.object_id = f.id
 			WHERE w.id IS NULL
 				OR (w.account_id, w.side, w.kind, w.identifier, w.field, w.tenant, w.primary_id)
-					IS DISTINCT FROM (f.account_id, f.side, f.kind, f.identifier, f.field, f.tenant, f.primary_id));
+					IS DISTINCT FROM (f.account_id, f.side, f.kind, f.identifier, f.field, f.tenant, f.primary_id)
+				OR (w.cost_center IS DISTINCT FROM f.cost_center
+					AND (l.object_id IS NULL OR (l.old, l.new) IS DISTINCT FROM (f.cost_center, w.cost_center))));
 	END IF;
 	IF ids = '{}' THEN
 		RETURN NULL;
@@ -285,12 +298,12 @@ BEGIN
 		RAISE EXCEPTION 'service % has identified calls and cannot be %', hit.service_id,
 			CASE TG_OP WHEN 'UPDATE' THEN 'changed' ELSE 'deleted' END USING
 			ERRCODE = 'restrict_violation',
-			DETAIL = format('Call %s names it; its account, side, kind, identifier, field, tenant and primary stay.', hit.call),
-			HINT = 'End it with the upper bound of active, and make a new one from there on.';
+			DETAIL = format('Call %s names it; its account, side, kind, identifier, field, tenant, primary and cost centre stay.', hit.call),
+			HINT = 'End it with the upper bound of active, and make a new one from there on; change the cost centre with billing.change_cost_center().';
 	END IF;
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION billing.keep_service() IS 'Statement trigger of service, with transition tables: once a call names it, who it identifies and by what stays, and it is not deleted: it ends (design 3). 23001.';
+COMMENT ON FUNCTION billing.keep_service() IS 'Statement trigger of service, with transition tables: once a call names it, who it identifies and by what stays, and it is not deleted: it ends; its cost centre changes by billing.change_cost_center() only, which counts its calls anew (design 3 and 6). 23001.';
 
 -- Tariffs.
 

@@ -115,6 +115,9 @@ DECLARE
 	former text;
 BEGIN
 	PERFORM billing._require_ledger();
+	PERFORM billing._require_read_committed('billing.change_timezone()');
+	-- Calls before the account, as whoever rebuilds does.
+	PERFORM billing._lock_accounting();
 	SELECT a.timezone INTO former FROM billing.account a WHERE a.id = change_timezone.account_id FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no account %', coalesce(account_id::text, 'null') USING
@@ -124,8 +127,10 @@ BEGIN
 	-- The proof that keep_account() asks for.
 	INSERT INTO billing.timezone_change (account_id, old, new) VALUES (change_timezone.account_id, former, change_timezone.timezone);
 	UPDATE billing.account a SET timezone = change_timezone.timezone WHERE a.id = change_timezone.account_id;
+	PERFORM billing._count_anew(ARRAY[change_timezone.account_id]);
+	PERFORM billing._queue_account(change_timezone.account_id);
 END $$;
-COMMENT ON FUNCTION billing.change_timezone(bigint, text) IS 'Changes the time zone of an account, also of one that has calls: they move to the days and months of the new zone (design 3); billing.timezone_change keeps the old one. P0002 when there is no such account, 22023 for an unknown time zone, 55000 without a ledger.';
+COMMENT ON FUNCTION billing.change_timezone(bigint, text) IS 'Changes the time zone of an account, also of one that has calls: they move to the days and months of the new zone, where they are counted anew at once, and its included minutes at the next settling (design 3); archived calls stay in their days. billing.timezone_change keeps the old zone. Whoever loads calls waits until the transaction ends. 25000 unless READ COMMITTED, P0002 when there is no such account, 22023 for an unknown time zone, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.change_timezone(bigint, text) FROM PUBLIC;
 
 CREATE FUNCTION billing._partition_name(starts timestamptz, ends timestamptz) RETURNS name
@@ -153,14 +158,15 @@ BEGIN
 	IF keeper <> current_user THEN
 		EXECUTE format('ALTER TABLE billing.%I OWNER TO %I', partition, keeper);
 	END IF;
+	PERFORM billing._account_partition(format('billing.%I', partition)::regclass);
 	IF fallback IS NOT NULL THEN
-		-- The new table has no triggers yet, so the rows arrive as they are; its indexes come at ATTACH, all at once.
+		-- The new table rates nothing yet, so the rows arrive as they are, but it counts, as the default partition does:
+		-- what goes there comes here. Its indexes come at ATTACH, all at once.
 		EXECUTE format('WITH moved AS (DELETE FROM %1$s WHERE started_at >= $1 AND started_at < $2 RETURNING %2$s) '
 			'INSERT INTO billing.%3$I (%2$s) SELECT %2$s FROM moved', fallback, columns, partition) USING starts, ends;
 		GET DIAGNOSTICS moved = ROW_COUNT;
 	END IF;
 	EXECUTE format('ALTER TABLE billing.cdr ATTACH PARTITION billing.%I FOR VALUES FROM (%L) TO (%L)', partition, starts, ends);
-	PERFORM billing._account_partition(format('billing.%I', partition)::regclass);
 	RETURN moved;
 END $$;
 COMMENT ON FUNCTION billing._add_partition(timestamptz, timestamptz) IS 'Adds one partition to billing.cdr and moves the calls of its time there from the default partition, as they are; returns how many. The caller has locked billing.cdr.';

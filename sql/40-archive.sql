@@ -82,7 +82,7 @@ END $$;
 COMMENT ON FUNCTION billing._add_to_folded(integer, integer) IS 'Adds what the slot of an archive counts to slot 0 (sign 1), or takes it away (sign -1); not the credits, which follow billing.credit by its triggers.';
 
 CREATE FUNCTION billing._add_to_months(archive integer, amounts integer, credits integer) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on AS $$
 BEGIN
 	INSERT INTO billing.usage_month AS m (account_id, leg, month, currency, amount, credit)
 	SELECT a.account_id, a.leg, date_trunc('month', a.day::timestamp)::date, a.currency, amounts * sum(a.amount), credits * sum(a.credit)

@@ -110,7 +110,7 @@ COMMENT ON COLUMN billing.rate.exact IS 'True: only the very number (V17), befor
 COMMENT ON COLUMN billing.rate.day_type IS 'Kind of day on which it holds: any, work, free.';
 COMMENT ON COLUMN billing.rate.band IS 'Name of the time band in which it holds; null: any.';
 COMMENT ON COLUMN billing.rate.valid_from IS 'In force from this instant until a later version of the same key.';
-COMMENT ON COLUMN billing.rate.destination IS 'Name of the destination, for people and reports; may change at any time.';
+COMMENT ON COLUMN billing.rate.destination IS 'Name of the destination, that calls are reported and counted under; once a call names the rate, changed by billing.rename_destination() only.';
 COMMENT ON COLUMN billing.rate.price IS 'Price per minute in the currency of the tariff; negative: paid to the account.';
 COMMENT ON COLUMN billing.rate.first_price IS 'Price per minute within the first increment; null: price.';
 COMMENT ON COLUMN billing.rate.connect_fee IS 'Fee of an answered call, once, in the currency of the tariff. Null: the tariff''s.';

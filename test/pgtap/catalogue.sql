@@ -279,8 +279,8 @@ FROM unnest(ARRAY['customer_service_id', 'provider_service_id', 'did_service_id'
 
 INSERT INTO billing.cdr (call_id, started_at, rated_at, status, customer_account_id, customer_service_id, customer_rate_id, customer_billsec, customer_amount)
 VALUES ('used', '2026-01-15', now(), 'rated', 700, 700, 700, 60, 0.02);
-SELECT is(pg_temp.refusal(format('UPDATE billing.rate SET %I = %s WHERE id = 700', v.name, v.value)), CASE v.name WHEN 'destination' THEN NULL ELSE '23001' END,
-	format('design 3: %s of a used rate %s', v.name, CASE v.name WHEN 'destination' THEN 'may change' ELSE 'stays' END))
+SELECT is(pg_temp.refusal(format('UPDATE billing.rate SET %I = %s WHERE id = 700', v.name, v.value)), CASE v.name WHEN 'import' THEN NULL ELSE '23001' END,
+	format('design 3: %s of a used rate %s', v.name, CASE v.name WHEN 'import' THEN 'may change' ELSE 'stays' END))
 FROM (
 	SELECT a.attname AS name, CASE a.attname WHEN 'tariff_id' THEN '2' WHEN 'prefix' THEN '''45''' WHEN 'day_type' THEN '''work''' WHEN 'band' THEN '''peak''' WHEN 'valid_from' THEN '''2026-01-01'''
 		WHEN 'destination' THEN '''United Kingdom''' WHEN 'increment_rule' THEN '''first_next''' WHEN 'boundary' THEN '''start''' WHEN 'duration_rounding' THEN '''none''' WHEN 'rounding_mode' THEN '''down'''
@@ -307,7 +307,8 @@ SELECT is(pg_temp.refusal(v.statement), v.sqlstate, 'design 3: ' || v.what) FROM
 	('the owner of an unused tariff', $$ UPDATE billing.tariff SET owner_id = 3 WHERE id = 3 $$, NULL),
 	('the currency of an unused account', $$ UPDATE billing.account SET currency = 'EUR' WHERE id = 706 $$, NULL),
 	('the time zone of an unused account', $$ UPDATE billing.account SET timezone = 'Europe/Berlin' WHERE id = 706 $$, NULL),
-	('a used service ends', $$ UPDATE billing.service SET active = '(,2026-02-01)', cost_center = 'x', monthly_fee = 1 WHERE id = 700 $$, NULL),
+	('a used service ends', $$ UPDATE billing.service SET active = '(,2026-02-01)', monthly_fee = 1 WHERE id = 700 $$, NULL),
+	('the cost centre of a used service', $$ UPDATE billing.service SET cost_center = 'x' WHERE id = 700 $$, '23001'),
 	('terms of a used service change, dated', $$ UPDATE billing.service SET tariff_id = 2 WHERE id = 700 $$, NULL),
 	('an unused service goes', $$ DELETE FROM billing.service WHERE id = 701 $$, NULL),
 	('an unused service changes', $$ UPDATE billing.service SET identifier = 'other', account_id = 2 WHERE id = 701 $$, NULL)) v(what, statement, sqlstate);
@@ -357,7 +358,7 @@ SELECT results_eq($$
 	FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 	WHERE t.tgfoid = 'billing.catalogue_changed()'::regprocedure AND t.tgenabled = 'A'
 	GROUP BY 1 ORDER BY 1
-$$, $$ SELECT name, 1::bigint, 1::bigint, 1::bigint FROM unnest(ARRAY['account', 'account_terms', 'calendar', 'calendar_band', 'calendar_day', 'currency', 'did_rate', 'exchange_rate', 'plan', 'rate', 'rate_step', 'service', 'service_terms', 'tariff', 'tariff_terms']) name ORDER BY 1 $$,
+$$, $$ SELECT name, 1::bigint, 1::bigint, 1::bigint FROM unnest(ARRAY['account', 'account_terms', 'allowance', 'allowance_prefix', 'archived_partition', 'calendar', 'calendar_band', 'calendar_day', 'currency', 'did_rate', 'exchange_rate', 'plan', 'rate', 'rate_step', 'service', 'service_terms', 'tariff', 'tariff_terms']) name ORDER BY 1 $$,
 	'design 7: every catalogue table signals before a statement, each row and TRUNCATE, always');
 
 SELECT * FROM finish();
