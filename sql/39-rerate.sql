@@ -183,61 +183,63 @@ COMMENT ON FUNCTION billing._rerate_keys(timestamptz, timestamptz, text, text, t
 REVOKE ALL ON FUNCTION billing._rerate_keys(timestamptz, timestamptz, text, text, timestamptz, bigint, integer) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_selected(ids bigint[], begins timestamptz[], legs text[], of_account bigint, of_tariff bigint, of_import text, allow_closed boolean,
-	OUT id bigint, OUT started_at timestamptz, OUT leg text, OUT changed boolean, OUT closed boolean,
-	OUT old_account_id bigint, OUT new_account_id bigint, OUT old_rate_id bigint, OUT new_rate_id bigint, OUT old_amount numeric, OUT new_amount numeric)
+	OUT id bigint, OUT started_at timestamptz, OUT closed boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+	first timestamptz := begins[1];
+	last timestamptz := begins[cardinality(begins)];
+	filtered boolean := num_nonnulls(of_account, of_tariff, of_import) > 0;
+	check_closed boolean := NOT allow_closed AND EXISTS (SELECT FROM billing.period_close);
 BEGIN
 	RETURN QUERY
-		WITH change AS MATERIALIZED (
-			SELECT c.id, c.started_at, CASE WHEN isfinite(c.answered_at) THEN c.answered_at ELSE c.started_at END AS instant, l.*
-			FROM unnest(ids, begins) k(id, started_at)
-				JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN begins[1] AND begins[cardinality(begins)]
-				CROSS JOIN LATERAL billing._rerate_legs(c, legs) l
-			WHERE billing._rerate_changes(c, legs)
-		), judged AS (
-			SELECT h.*,
-				of_account IS NULL OR bool_or(of_account IN (h.old_account_id, h.new_account_id)) OVER call AS account_fits,
-				of_tariff IS NULL OR bool_or(CASE WHEN of_tariff IS NOT NULL THEN EXISTS (
-					SELECT FROM billing.rate r WHERE r.id IN (h.old_rate_id, h.new_rate_id) AND r.tariff_id = of_tariff) END) OVER call AS tariff_fits,
-				of_import IS NULL OR bool_or(CASE WHEN of_import IS NOT NULL THEN EXISTS (
-					SELECT FROM billing.rate r WHERE r.id IN (h.old_rate_id, h.new_rate_id) AND r.import = of_import) END) OVER call AS import_fits,
-				bool_or(h.changed AND NOT allow_closed AND EXISTS (SELECT FROM billing.period_close) AND billing._period_closed(h.old_account_id, h.new_account_id, h.instant)) OVER call AS call_closed
-			FROM change h
-			WINDOW call AS (PARTITION BY h.id, h.started_at)
-		)
-		SELECT j.id, j.started_at, j.leg, j.changed, j.call_closed, j.old_account_id, j.new_account_id, j.old_rate_id, j.new_rate_id, j.old_amount, j.new_amount
-		FROM judged j
-		WHERE j.account_fits AND j.tariff_fits AND j.import_fits;
+		SELECT c.id, c.started_at, check_closed AND (
+			SELECT bool_or(l.changed AND billing._period_closed(l.old_account_id, l.new_account_id, CASE WHEN isfinite(c.answered_at) THEN c.answered_at ELSE c.started_at END))
+			FROM billing._rerate_legs(c, legs) l)
+		FROM unnest(ids, begins) k(id, started_at)
+			JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN first AND last
+		WHERE billing._rerate_changes(c, legs)
+			AND (NOT filtered OR (
+				SELECT (of_account IS NULL OR bool_or(of_account IN (l.old_account_id, l.new_account_id)))
+					AND (of_tariff IS NULL OR bool_or(r.tariff_id = of_tariff))
+					AND (of_import IS NULL OR bool_or(r.import = of_import))
+				FROM billing._rerate_legs(c, legs) l LEFT JOIN billing.rate r ON r.id IN (l.old_rate_id, l.new_rate_id)));
 END $$;
-COMMENT ON FUNCTION billing._rerate_selected(bigint[], timestamptz[], text[], bigint, bigint, text, boolean) IS 'Of these calls, those that would change and are asked for, their named legs, and whether a period forbids it. Keys in order of started_at.';
+COMMENT ON FUNCTION billing._rerate_selected(bigint[], timestamptz[], text[], bigint, bigint, text, boolean) IS 'Of these calls, those that would change and are asked for, and whether a period forbids it. Keys in order of started_at.';
 REVOKE ALL ON FUNCTION billing._rerate_selected(bigint[], timestamptz[], text[], bigint, bigint, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION billing.rerate_preview(starts timestamptz, ends timestamptz, INOUT account_id bigint DEFAULT NULL, tariff_id bigint DEFAULT NULL,
 	import text DEFAULT NULL, source text DEFAULT NULL, status text DEFAULT NULL, legs text[] DEFAULT NULL, allow_closed boolean DEFAULT false,
 	OUT leg text, OUT calls bigint, OUT old_amount numeric, OUT new_amount numeric, OUT difference numeric, OUT currency text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 BEGIN
 	PERFORM billing._require_ledger();
 	RETURN QUERY
-		SELECT e.account_id, e.leg, count(*), sum(e.old_amount), sum(e.new_amount), sum(e.new_amount) - sum(e.old_amount), coalesce(a.currency, t.currency)
-		FROM (
-			SELECT v.account_id, s.leg, max(v.rate_id) AS rate_id, coalesce(sum(v.old_amount), 0) AS old_amount, coalesce(sum(v.new_amount), 0) AS new_amount
+		WITH change AS (
+			-- A call that moves to another account is two rows, else one.
+			SELECT v.account_id, l.leg, v.rate_id, count(*) AS calls, coalesce(sum(v.old_amount), 0) AS old_amount, coalesce(sum(v.new_amount), 0) AS new_amount
 			FROM billing._rerate_keys(coalesce(rerate_preview.starts, '-infinity'), coalesce(rerate_preview.ends, 'infinity'),
 					rerate_preview.source, rerate_preview.status, NULL, NULL, 10000) k
 				CROSS JOIN LATERAL billing._rerate_selected(k.ids, k.begins, rerate_preview.legs, rerate_preview.account_id, rerate_preview.tariff_id,
-					rerate_preview.import, rerate_preview.allow_closed) s
-				CROSS JOIN LATERAL (VALUES (s.old_account_id, s.old_rate_id, s.old_amount, NULL::numeric),
-					(s.new_account_id, s.new_rate_id, NULL::numeric, s.new_amount)) v(account_id, rate_id, old_amount, new_amount)
-			WHERE s.changed AND NOT s.closed
-			GROUP BY s.id, s.started_at, s.leg, v.account_id
-			HAVING v.account_id IS NOT NULL OR count(v.old_amount) + count(v.new_amount) > 0) e
-			LEFT JOIN billing.account a ON a.id = e.account_id
-			LEFT JOIN billing.rate r ON r.id = e.rate_id
+					rerate_preview.import, coalesce(rerate_preview.allow_closed, false)) s
+				JOIN billing.cdr c ON c.id = s.id AND c.started_at = s.started_at
+				CROSS JOIN LATERAL billing._rerate_legs(c, rerate_preview.legs) l
+				CROSS JOIN LATERAL (
+					SELECT l.old_account_id, coalesce(l.old_rate_id, l.new_rate_id), l.old_amount, l.new_amount WHERE l.old_account_id IS NOT DISTINCT FROM l.new_account_id
+					UNION ALL SELECT l.old_account_id, l.old_rate_id, l.old_amount, NULL WHERE l.old_account_id IS DISTINCT FROM l.new_account_id
+					UNION ALL SELECT l.new_account_id, l.new_rate_id, NULL, l.new_amount WHERE l.old_account_id IS DISTINCT FROM l.new_account_id
+				) v(account_id, rate_id, old_amount, new_amount)
+			WHERE l.changed AND NOT s.closed AND (v.account_id IS NOT NULL OR num_nonnulls(v.old_amount, v.new_amount) > 0)
+			GROUP BY v.account_id, l.leg, v.rate_id
+		)
+		SELECT h.account_id, h.leg, sum(h.calls)::bigint, sum(h.old_amount), sum(h.new_amount), sum(h.new_amount) - sum(h.old_amount), coalesce(a.currency, t.currency)
+		FROM change h
+			LEFT JOIN billing.account a ON a.id = h.account_id
+			LEFT JOIN billing.rate r ON r.id = h.rate_id
 			LEFT JOIN billing.tariff t ON t.id = r.tariff_id
-		GROUP BY e.account_id, e.leg, coalesce(a.currency, t.currency)
-		ORDER BY e.account_id, array_position(ARRAY['customer', 'reseller', 'provider', 'did_incoming', 'did_owner', 'did_provider'], e.leg);
+		GROUP BY h.account_id, h.leg, coalesce(a.currency, t.currency)
+		ORDER BY h.account_id, array_position(ARRAY['customer', 'reseller', 'provider', 'did_incoming', 'did_owner', 'did_provider'], h.leg);
 END $$;
 COMMENT ON FUNCTION billing.rerate_preview(timestamptz, timestamptz, bigint, bigint, text, text, text, text[], boolean) IS 'What rerate() with the same arguments would change, per account and leg: calls, the sums of their amounts as they are and as they would be, the difference, the currency; nothing is changed (K20). A call that would move to another account counts with its old amount there and its new one here. In a transaction it sees the transaction''s own changes: try any tariff, and ROLLBACK. Errors: 22023 for an unknown leg, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.rerate_preview(timestamptz, timestamptz, bigint, bigint, text, text, text, text[], boolean) FROM PUBLIC;
@@ -360,32 +362,38 @@ REVOKE ALL ON FUNCTION billing._rerate_slices(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_write(run_id bigint, ids bigint[], begins timestamptz[], legs text[], allow_closed boolean, reason text, OUT changed bigint, OUT skipped bigint) RETURNS record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+	first timestamptz := begins[1];
+	last timestamptz := begins[cardinality(begins)];
+	check_closed boolean;
 BEGIN
 	-- In the order of all runs, so that two of them wait for each other and never in a circle. What is locked here is read
 	-- anew below, by a statement that sees what others have committed meanwhile.
 	LOCK TABLE billing.period_close IN ROW SHARE MODE;
+	check_closed := NOT allow_closed AND EXISTS (SELECT FROM billing.period_close);
 	PERFORM FROM unnest(ids, begins) WITH ORDINALITY k(id, started_at, place)
-		JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN begins[1] AND begins[cardinality(begins)]
+		JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN first AND last
 	ORDER BY k.place
 	FOR NO KEY UPDATE OF c;
 
 	-- One statement, so that the revision and the row are of one state of the catalogue.
-	WITH change AS MATERIALIZED (
-		SELECT c.id, c.started_at, bool_or(l.changed AND NOT allow_closed AND EXISTS (SELECT FROM billing.period_close)
-				AND billing._period_closed(l.old_account_id, l.new_account_id, CASE WHEN isfinite(c.answered_at) THEN c.answered_at ELSE c.started_at END))
-			OVER (PARTITION BY c.id, c.started_at) AS closed, l.*
+	WITH call AS MATERIALIZED (
+		SELECT c.id, c.started_at, coalesce(check_closed AND (
+			SELECT bool_or(l.changed AND billing._period_closed(l.old_account_id, l.new_account_id, CASE WHEN isfinite(c.answered_at) THEN c.answered_at ELSE c.started_at END))
+			FROM billing._rerate_legs(c, legs) l), false) AS closed
 		FROM unnest(ids, begins) k(id, started_at)
-			JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN begins[1] AND begins[cardinality(begins)]
-			CROSS JOIN LATERAL billing._rerate_legs(c, legs) l
-	), call AS MATERIALIZED (
-		SELECT DISTINCT h.id, h.started_at, h.closed FROM change h
+			JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN first AND last
+		WHERE billing._rerate_changes(c, legs)
 	), kept AS (
 		INSERT INTO billing.rating_revision (run_id, cdr_id, started_at, leg, old_account_id, new_account_id, old_service_id, new_service_id,
 			old_rate_id, new_rate_id, old_billsec, new_billsec, old_amount, new_amount, old_reason, new_reason, old_status, new_status, reason)
-		SELECT _rerate_write.run_id, h.id, h.started_at, h.leg, h.old_account_id, h.new_account_id, h.old_service_id, h.new_service_id,
-			h.old_rate_id, h.new_rate_id, h.old_billsec, h.new_billsec, h.old_amount, h.new_amount, h.old_reason, h.new_reason, h.old_status, h.new_status,
+		SELECT _rerate_write.run_id, c.id, c.started_at, l.leg, l.old_account_id, l.new_account_id, l.old_service_id, l.new_service_id,
+			l.old_rate_id, l.new_rate_id, l.old_billsec, l.new_billsec, l.old_amount, l.new_amount, l.old_reason, l.new_reason, l.old_status, l.new_status,
 			_rerate_write.reason
-		FROM change h WHERE h.changed AND NOT h.closed
+		FROM call h
+			JOIN billing.cdr c ON c.id = h.id AND c.started_at = h.started_at AND c.started_at BETWEEN first AND last
+			CROSS JOIN LATERAL billing._rerate_legs(c, legs) l
+		WHERE l.changed AND NOT h.closed
 	), written AS (
 		UPDATE billing.cdr c SET (customer_account_id, customer_service_id, customer_rate_id, customer_billsec, customer_amount, customer_reason,
 				reseller_account_id, reseller_rate_id, reseller_billsec, reseller_amount,
@@ -395,7 +403,7 @@ BEGIN
 				did_provider_account_id, did_provider_rate_id, did_provider_billsec, did_provider_amount, did_reason, status)
 			= (SELECT n.* FROM billing.rerate_call(c, legs) n), rated_at = now()
 		FROM call h
-		WHERE c.id = h.id AND c.started_at = h.started_at AND NOT h.closed AND c.started_at BETWEEN begins[1] AND begins[cardinality(begins)]
+		WHERE c.id = h.id AND c.started_at = h.started_at AND NOT h.closed AND c.started_at BETWEEN first AND last
 	)
 	SELECT count(*) FILTER (WHERE NOT h.closed), count(*) FILTER (WHERE h.closed) INTO changed, skipped FROM call h;
 END $$;
@@ -414,8 +422,7 @@ BEGIN
 	SELECT array_agg(s.id ORDER BY s.started_at, s.id) FILTER (WHERE NOT s.closed) AS ids,
 		array_agg(s.started_at ORDER BY s.started_at, s.id) FILTER (WHERE NOT s.closed) AS begins,
 		count(*) FILTER (WHERE NOT s.closed) AS changed, count(*) FILTER (WHERE s.closed) AS skipped INTO selected
-	FROM (SELECT DISTINCT e.id, e.started_at, e.closed
-		FROM billing._rerate_selected(ids, begins, run.legs, run.account_id, run.tariff_id, run.import, run.allow_closed) e) s;
+	FROM billing._rerate_selected(ids, begins, run.legs, run.account_id, run.tariff_id, run.import, run.allow_closed) s;
 	IF selected.changed > 0 AND NOT run.dry_run THEN
 		written := billing._rerate_write(run_id, selected.ids, selected.begins, run.legs, run.allow_closed, run.reason);
 		selected.changed := written.changed;
