@@ -79,8 +79,9 @@ CREATE TRIGGER account_delete AFTER DELETE ON billing.credit REFERENCING OLD TAB
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.account_credit();
 CREATE TRIGGER account_truncate BEFORE TRUNCATE ON billing.credit
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.account_credit();
+-- Archived calls are not there to be counted again: a data-only restore brings their sums.
 CREATE TRIGGER guard_usage BEFORE INSERT ON billing.usage
-	FOR EACH ROW EXECUTE FUNCTION billing.guard_usage();
+	FOR EACH ROW WHEN (NEW.slot >= 0) EXECUTE FUNCTION billing.guard_usage();
 -- A row trigger would lock each row that the pass updates.
 CREATE TRIGGER guard_usage_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON billing.usage
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.guard_usage();

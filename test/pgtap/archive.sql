@@ -150,6 +150,19 @@ UPDATE billing.usage SET amount = amount - 1 WHERE slot = -1 AND leg = 'customer
 INSERT INTO billing.usage (account_id, leg, day, slot, calls) VALUES (1, 'customer', '2025-01-10', -7, 1);
 SELECT is((SELECT detail FROM billing._verify_archive()), 'usage has rows of slot -7, whose archive does not exist', 'verify: usage of an archive that does not exist');
 ROLLBACK TO wrong;
+-- A data-only restore brings usage, where the triggers stand already.
+SAVEPOINT restored;
+CREATE TEMP TABLE dumped AS SELECT * FROM billing.usage;
+SET LOCAL billing.usage_writer = on;
+DELETE FROM billing.usage;
+SET LOCAL billing.usage_writer = off;
+INSERT INTO billing.usage SELECT * FROM dumped;
+SELECT is_empty('SELECT * FROM billing.usage WHERE slot >= 0', 'design 6: a data-only restore counts the calls itself');
+SELECT is_empty('SELECT * FROM billing._verify_archive()', 'issue 4.8: but brings the sums of those that are archived');
+SELECT billing.rebuild_usage();
+SELECT set_eq('SELECT * FROM pg_temp.every_key', 'SELECT * FROM before', 'promise 3: usage is what it was');
+SELECT is_empty('SELECT * FROM pg_temp.wrong_months', 'design 6: and so are its months');
+ROLLBACK TO restored;
 
 -- The account of archived calls.
 SAVEPOINT zone;
@@ -208,6 +221,33 @@ SELECT set_eq('SELECT * FROM pg_temp.every_key', 'SELECT * FROM before', 'promis
 SELECT is_empty('SELECT * FROM pg_temp.wrong_usage UNION ALL SELECT account_id, leg, month, NULL, NULL, currency FROM pg_temp.wrong_months', 'promise 3: in all its parts, again');
 SELECT is((SELECT count(*) FROM billing.cdr), 10::bigint, 'unarchive: all ten calls are there');
 SELECT is((SELECT count(*) FROM pg_trigger t JOIN pg_partition_tree('billing.cdr_2023') p ON p.relid = t.tgrelid WHERE t.tgname = 'account_insert'), 4::bigint, 'unarchive: with the triggers of partitions');
+
+-- A cycle of included minutes that an archived partition cuts: 90 seconds of December, of which 60 have left.
+INSERT INTO billing.plan (id, name) VALUES (1, 'ninety');
+INSERT INTO billing.allowance (id, plan_id, name, seconds) VALUES (1, 1, 'all', 90);
+INSERT INTO billing.allowance_prefix (allowance_id, prefix) VALUES (1, '');
+INSERT INTO billing.account (id, name, currency, tariff_id, plan_id) VALUES (5, 'planned', 'EUR', 1, 1);
+INSERT INTO billing.service (id, account_id, kind, identifier) VALUES (6, 5, 'auth_code', 'p');
+CREATE TABLE billing.cdr_2024_12a PARTITION OF billing.cdr FOR VALUES FROM ('2024-12-01') TO ('2024-12-16');
+SELECT billing._account_partition('billing.cdr_2024_12a');
+CREATE FUNCTION pg_temp.planned(call_id text, started_at timestamptz) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO billing.cdr (source, call_id, started_at, billsec, callee, auth_code) VALUES ('s', call_id, started_at, 60, '442079460000', 'p')
+$$;
+SELECT pg_temp.planned('m1', '2024-12-10'), pg_temp.planned('m3', '2024-12-20');
+SELECT lives_ok('SELECT billing.settle_credits()', 'D10: the cycle is worked out');
+SELECT is(pg_temp.owed(5), 0.30, 'D10: 60 seconds of the first call and 30 of the second cost nothing: 2 x 0.60 - 0.60 - 0.30');
+SELECT is((SELECT calls FROM billing.archive('2024-12-16') WHERE partition = 'billing.cdr_2024_12a'), 1::bigint, 'issue 4.8: the first half of December leaves');
+SELECT is(pg_temp.owed(5), 0.30, 'issue 4.8: the account owes what it owed');
+SELECT pg_temp.planned('m2', '2024-12-18');
+SELECT lives_ok('SELECT billing.settle_credits()', 'D10: the rest of the cycle is worked out again');
+SELECT is(pg_temp.owed(5), 0.90, 'reading 25: the call that left has drawn 60, the late one 30, the last one none: 3 x 0.60 - 0.90');
+SELECT results_eq($$SELECT c.call_id, k.seconds, k.amount FROM billing.credit k JOIN billing.cdr c ON c.id = k.cdr_id AND c.started_at = k.started_at WHERE k.account_id = 5$$, $$VALUES ('m2', 30::bigint, 0.30)$$,
+	'reading 25: by what is left of the pool');
+SELECT is_empty('SELECT * FROM pg_temp.wrong_usage UNION ALL SELECT account_id, leg, month, NULL, NULL, currency FROM pg_temp.wrong_months', 'promise 3: usage is the sum of the calls and credits that are there');
+SELECT billing.unarchive('cdr_2024_12a');
+SELECT billing.settle_credits();
+SELECT is(pg_temp.owed(5), 0.90, 'unarchive: it owes the same');
+SELECT is_empty('SELECT * FROM pg_temp.wrong_usage UNION ALL SELECT account_id, leg, month, NULL, NULL, currency FROM pg_temp.wrong_months', 'promise 3: usage, still');
 
 -- The way out.
 SELECT is((SELECT count(*) FROM billing.archive('2025-02-01')), 2::bigint, 'archived once more');
