@@ -128,7 +128,7 @@ BEGIN
 	INSERT INTO billing.timezone_change (account_id, old, new) VALUES (change_timezone.account_id, former, change_timezone.timezone);
 	UPDATE billing.account a SET timezone = change_timezone.timezone WHERE a.id = change_timezone.account_id;
 	PERFORM billing._count_anew(ARRAY[change_timezone.account_id]);
-	PERFORM billing._queue_account(change_timezone.account_id);
+	PERFORM billing._queue_accounts(ARRAY[change_timezone.account_id]);
 END $$;
 COMMENT ON FUNCTION billing.change_timezone(bigint, text) IS 'Changes the time zone of an account, also of one that has calls: they move to the days and months of the new zone, where they are counted anew at once, and its included minutes at the next settling (design 3); archived calls stay in their days. billing.timezone_change keeps the old zone. Whoever loads calls waits until the transaction ends. 25000 unless READ COMMITTED, P0002 when there is no such account, 22023 for an unknown time zone, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.change_timezone(bigint, text) FROM PUBLIC;
@@ -219,3 +219,102 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing.create_partitions(timestamptz, timestamptz, interval) IS 'Adds partitions of billing.cdr from starts on, each as long as step, until ends is covered; returns how many. Months and days are those of the session''s time zone. What stands already is skipped; calls that wait in the default partition move as they are, not rated again. For the owner of billing.cdr; loads wait until the transaction ends. 22023 for bounds or steps that make no sense, 42P17 when a partition with other bounds is in the way, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.create_partitions(timestamptz, timestamptz, interval) FROM PUBLIC;
+
+CREATE FUNCTION billing._check_adoptable(partition regclass) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	keeper oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = 'billing.cdr'::regclass);
+	other record;
+BEGIN
+	IF partition IS NULL OR partition = 'billing.cdr'::regclass OR pg_partition_root(partition) IS DISTINCT FROM 'billing.cdr'::regclass THEN
+		RAISE EXCEPTION '% is no partition of billing.cdr', coalesce(partition::text, 'null') USING
+			ERRCODE = 'wrong_object_type',
+			HINT = 'Attach it first, with ALTER TABLE billing.cdr ATTACH PARTITION.';
+	END IF;
+	SELECT c.oid::regclass AS relation, c.relkind, pg_get_userbyid(c.relowner) AS owner INTO other
+	FROM pg_partition_tree(partition) p JOIN pg_class c ON c.oid = p.relid
+	WHERE c.relkind NOT IN ('r', 'p') OR c.relowner <> keeper
+	LIMIT 1;
+	IF other.relkind NOT IN ('r', 'p') THEN
+		RAISE EXCEPTION 'foreign table % cannot count its calls', other.relation USING
+			ERRCODE = 'wrong_object_type',
+			DETAIL = 'Triggers with transition tables cannot stand on it.',
+			HINT = 'Its calls are counted by the ledger of the server that holds them.';
+	ELSIF other.relation IS NOT NULL THEN
+		RAISE EXCEPTION 'partition % belongs to "%"', other.relation, other.owner USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			DETAIL = 'Calls are counted with the rights of the owner of the table that a statement names.',
+			HINT = format('Run: ALTER TABLE %s OWNER TO %I;', other.relation, pg_get_userbyid(keeper));
+	END IF;
+END $$;
+COMMENT ON FUNCTION billing._check_adoptable(regclass) IS 'Raises 42809 for what is no partition of billing.cdr, or has a foreign table in it, and 55000 for one of another owner.';
+
+CREATE FUNCTION billing._renew_counting(partition regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	relation regclass;
+	name name;
+BEGIN
+	FOR relation IN
+		SELECT p.relid FROM pg_partition_tree(partition) p
+		WHERE (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = p.relid AND t.tgfoid = 'billing.account_cdr()'::regprocedure AND t.tgenabled IN ('O', 'A')) <> 5
+	LOOP
+		FOR name IN SELECT t.tgname FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgfoid = 'billing.account_cdr()'::regprocedure LOOP
+			EXECUTE format('DROP TRIGGER %I ON %s', name, relation);
+		END LOOP;
+		PERFORM billing._account_partition(relation);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION billing._renew_counting(regclass) IS 'Gives a partition of billing.cdr, and what it is divided into, the statement triggers of the accounting pass where one is missing or disabled.';
+
+CREATE FUNCTION billing._accounts_in(partition regclass) RETURNS bigint[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	account_ids bigint[];
+BEGIN
+	EXECUTE format('
+		SELECT array_agg(DISTINCT l.account_id)
+		FROM %s c CROSS JOIN LATERAL (VALUES (c.customer_account_id, c.customer_amount), (c.reseller_account_id, c.reseller_amount),
+			(c.provider_account_id, c.provider_amount), (c.did_incoming_account_id, c.did_incoming_amount),
+			(c.did_owner_account_id, c.did_owner_amount), (c.did_provider_account_id, c.did_provider_amount)) l(account_id, amount)
+		WHERE l.account_id IS NOT NULL OR l.amount IS NOT NULL', partition) INTO account_ids;
+	RETURN coalesce(account_ids, '{}');
+END $$;
+COMMENT ON FUNCTION billing._accounts_in(regclass) IS 'The accounts of the legs of the calls in billing.cdr or a partition of it, null among them for legs without account.';
+
+CREATE FUNCTION billing._queue_in(partition regclass, account_ids bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+	EXECUTE format('
+		INSERT INTO billing.credit_queue (kind, session_id, number)
+		SELECT DISTINCT ''session_fee'', c.session_id, billing._did_number(c.did, c.callee_number, c.callee)
+		FROM %s c
+		WHERE c.session_id <> '''' AND coalesce(c.did_incoming_amount, c.did_owner_amount, c.did_provider_amount) IS NOT NULL', partition);
+	PERFORM billing._queue_accounts(account_ids);
+END $$;
+COMMENT ON FUNCTION billing._queue_in(regclass, bigint[]) IS 'Queues the session fees of the calls in a partition, and the included minutes of these accounts.';
+
+CREATE FUNCTION billing.adopt_partition(partition regclass) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+DECLARE
+	found_calls bigint;
+	account_ids bigint[];
+BEGIN
+	PERFORM billing._require_ledger();
+	PERFORM billing._require_read_committed('billing.adopt_partition()');
+	PERFORM billing._lock_accounting();
+	PERFORM billing._check_adoptable(partition);
+	PERFORM billing._renew_counting(partition);
+	-- Rows that no trigger has seen. Those that came through billing.cdr are rated and counted, those of an attached
+	-- table are not: nobody can tell them apart, so that their accounts are counted anew.
+	EXECUTE format('UPDATE %s SET rated_at = NULL WHERE rated_at IS NULL', partition);
+	EXECUTE format('SELECT count(*) FROM %s', partition) INTO found_calls;
+	IF found_calls > 0 THEN
+		account_ids := billing._accounts_in(partition);
+		PERFORM billing._count_anew(account_ids);
+		PERFORM billing._queue_in(partition, account_ids);
+	END IF;
+	RETURN found_calls;
+END $$;
+COMMENT ON FUNCTION billing.adopt_partition(regclass) IS 'Makes a partition of billing.cdr that was made by CREATE TABLE ... PARTITION OF or ATTACH PARTITION, also one that is divided itself, count its calls when a statement names it; rates those that have no rated_at, counts the accounts of its calls anew and queues their credits. Also repairs one whose triggers were dropped or disabled. Returns how many calls it holds. Whoever loads calls waits until the transaction ends. For the ledger''s owner. 42809 for what is no partition of billing.cdr or holds foreign tables, 55000 when it belongs to somebody else or without a ledger, 25000 unless READ COMMITTED.';
+REVOKE ALL ON FUNCTION billing._renew_counting(regclass), billing._accounts_in(regclass), billing._queue_in(regclass, bigint[]), billing.adopt_partition(regclass) FROM PUBLIC;

@@ -41,6 +41,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._accounts_naming(bigint[], bigint[]) IS 'The accounts of the legs that carry a name of one of these services or rates, null among them for legs without account. One scan of billing.cdr.';
 
+CREATE FUNCTION billing._queue_accounts(account_ids bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM billing._queue_account(a.id)
+	FROM billing.account a
+	WHERE a.id = ANY (account_ids) AND EXISTS (
+		SELECT FROM billing.allowance l
+		WHERE l.plan_id = a.plan_id
+			OR l.plan_id IN (SELECT t.plan_id FROM billing.account_terms t WHERE t.account_id = a.id)
+			OR l.plan_id IN (SELECT s.plan_id FROM billing.service s WHERE s.account_id = a.id)
+			OR l.plan_id IN (SELECT t.plan_id FROM billing.service s JOIN billing.service_terms t ON t.service_id = s.id WHERE s.account_id = a.id));
+END $$;
+COMMENT ON FUNCTION billing._queue_accounts(bigint[]) IS 'Queues the pools of included minutes of those of these accounts that have any.';
+
 CREATE FUNCTION billing.change_cost_center(service_id bigint, cost_center text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -93,7 +107,7 @@ BEGIN
 		WHERE r.tariff_id = rename_destination.tariff_id AND r.destination IS NOT DISTINCT FROM rename_destination.old), new);
 END $$;
 COMMENT ON FUNCTION billing.rename_destination(bigint, text, text) IS 'Renames a destination (null: none) in all rates of a tariff, as rename_destination(rate_ids, destination).';
-REVOKE ALL ON FUNCTION billing._relabel_credits(bigint[]), billing._count_anew(bigint[]), billing._accounts_naming(bigint[], bigint[]),
+REVOKE ALL ON FUNCTION billing._relabel_credits(bigint[]), billing._count_anew(bigint[]), billing._accounts_naming(bigint[], bigint[]), billing._queue_accounts(bigint[]),
 	billing.change_cost_center(bigint, text), billing.rename_destination(bigint[], text), billing.rename_destination(bigint, text, text) FROM PUBLIC;
 
 CREATE FUNCTION billing.count_orphans() RETURNS trigger
@@ -109,7 +123,7 @@ BEGIN
 	PERFORM billing._lock_accounting();
 	account_ids := CASE TG_TABLE_NAME WHEN 'account' THEN ids WHEN 'service' THEN billing._accounts_naming(ids, NULL) ELSE billing._accounts_naming(NULL, ids) END;
 	PERFORM billing._count_anew(account_ids);
-	PERFORM billing._queue_account(a.id) FROM unnest(account_ids) u(id) JOIN billing.account a ON a.id = u.id;
+	PERFORM billing._queue_accounts(account_ids);
 	DELETE FROM billing.usage_orphan o WHERE o.kind = TG_TABLE_NAME AND o.id = ANY (ids);
 	RETURN NULL;
 END $$;
