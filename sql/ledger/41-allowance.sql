@@ -29,3 +29,53 @@ COMMENT ON TABLE billing.allowance_prefix IS 'Which numbers an allowance covers:
 COMMENT ON COLUMN billing.allowance_prefix.allowance_id IS 'Allowance.';
 COMMENT ON COLUMN billing.allowance_prefix.prefix IS 'Beginning of the number; empty: every number.';
 COMMENT ON COLUMN billing.allowance_prefix.included IS 'True: covered; false: not.';
+
+-- What settling has found. Rows stand only for cycles with calls: the rest can be worked out.
+CREATE TABLE billing.allowance_cycle (
+	account_id bigint NOT NULL REFERENCES billing.account ON DELETE CASCADE,
+	service_id bigint REFERENCES billing.service ON DELETE CASCADE,
+	leg text NOT NULL,
+	allowance_id bigint NOT NULL REFERENCES billing.allowance ON DELETE CASCADE,
+	cycle date NOT NULL,
+	since timestamptz NOT NULL DEFAULT '-infinity',
+	granted bigint NOT NULL,
+	rolled_over bigint NOT NULL,
+	used bigint NOT NULL,
+	unused bigint NOT NULL GENERATED ALWAYS AS (granted - greatest(used - rolled_over, 0)) STORED,
+	CONSTRAINT allowance_cycle_key UNIQUE NULLS NOT DISTINCT (account_id, service_id, allowance_id, cycle, since)
+);
+
+COMMENT ON TABLE billing.allowance_cycle IS 'What each pool of included minutes was granted and has used in each cycle that it had calls in, as of the last billing.settle_credits(), which writes it. People read billing.allowance_left.';
+COMMENT ON COLUMN billing.allowance_cycle.account_id IS 'Account whose calls draw.';
+COMMENT ON COLUMN billing.allowance_cycle.service_id IS 'Service whose own plan it is, for virtual numbers their primary; null: the plan of the account (D9 to D11).';
+COMMENT ON COLUMN billing.allowance_cycle.leg IS 'Leg whose charges draw: that of the allowance.';
+COMMENT ON COLUMN billing.allowance_cycle.allowance_id IS 'Allowance.';
+COMMENT ON COLUMN billing.allowance_cycle.cycle IS 'First day of the cycle in the account''s time zone; of a plan that began in the middle of one, the day on which it began.';
+COMMENT ON COLUMN billing.allowance_cycle.since IS 'Instant at which the plan began in this cycle, for several may begin on one day; -infinity: it was there before.';
+COMMENT ON COLUMN billing.allowance_cycle.granted IS 'Seconds of this cycle.';
+COMMENT ON COLUMN billing.allowance_cycle.rolled_over IS 'Seconds that the cycle before has left; they go first, and are lost at the end of this one.';
+COMMENT ON COLUMN billing.allowance_cycle.used IS 'Billed seconds that calls have drawn.';
+COMMENT ON COLUMN billing.allowance_cycle.unused IS 'Seconds of those granted that no call has drawn: what joins the next cycle, if they roll over.';
+
+CREATE TRIGGER keep_allowance_insert AFTER INSERT ON billing.allowance REFERENCING NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_allowance_update AFTER UPDATE ON billing.allowance REFERENCING OLD TABLE AS former NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_allowance_delete AFTER DELETE ON billing.allowance REFERENCING OLD TABLE AS former
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_allowance_truncate BEFORE TRUNCATE ON billing.allowance
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_allowance_prefix_insert AFTER INSERT ON billing.allowance_prefix REFERENCING NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_allowance_prefix_update AFTER UPDATE ON billing.allowance_prefix REFERENCING OLD TABLE AS former NEW TABLE AS written
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_allowance_prefix_delete AFTER DELETE ON billing.allowance_prefix REFERENCING OLD TABLE AS former
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_allowance_prefix_truncate BEFORE TRUNCATE ON billing.allowance_prefix
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
+CREATE TRIGGER keep_plan_cycle AFTER UPDATE ON billing.plan FOR EACH ROW WHEN (OLD.cycle <> NEW.cycle OR OLD.first_cycle <> NEW.first_cycle)
+	EXECUTE FUNCTION billing.as_owner('keep_plan_cycle');
+CREATE TRIGGER queue_plan AFTER UPDATE ON billing.account FOR EACH ROW WHEN (OLD.plan_id IS DISTINCT FROM NEW.plan_id)
+	EXECUTE FUNCTION billing.as_owner('queue_plan');
+CREATE TRIGGER queue_plan AFTER UPDATE ON billing.service FOR EACH ROW WHEN (OLD.plan_id IS DISTINCT FROM NEW.plan_id)
+	EXECUTE FUNCTION billing.as_owner('queue_plan');

@@ -1,7 +1,7 @@
 -- One arm for each leg, each with a plain condition on its own columns: a condition on account_id and
 -- started_at reaches every arm's partial index (design 2 and 4). All columns have one type in all arms,
 -- or the planner would not flatten the UNION ALL. Credits are subqueries in the list of columns: whoever does not ask
--- for them pays nothing for them, and a leg that has none asks nobody.
+-- for them pays nothing for them.
 
 CREATE OR REPLACE VIEW billing.charge AS
 SELECT c.id AS cdr_id, c.started_at, coalesce(c.answered_at, c.started_at) AS instant, 'customer'::text AS leg,
@@ -16,7 +16,10 @@ SELECT c.id AS cdr_id, c.started_at, coalesce(c.answered_at, c.started_at) AS in
 	CASE WHEN c.customer_amount IS NOT NULL AND c.customer_rate_id IS NOT NULL AND c.reseller_account_id IS NOT NULL
 		AND (c.reseller_amount IS NULL OR c.reseller_rate_id IS NULL) THEN NULL ELSE c.customer_reason END AS reason,
 	c.source, c.call_id, c.session_id, s.cost_center, c.status,
-	CASE WHEN c.customer_amount IS NOT NULL THEN 0::numeric END AS credit, c.customer_amount::numeric AS net
+	CASE WHEN c.customer_amount IS NOT NULL THEN coalesce((SELECT sum(k.amount) FROM billing.credit k
+		WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'customer'), 0) END AS credit,
+	c.customer_amount - coalesce((SELECT sum(k.amount) FROM billing.credit k
+		WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'customer'), 0) AS net
 FROM billing.cdr c
 	LEFT JOIN billing.account a ON a.id = c.customer_account_id
 	LEFT JOIN billing.service s ON s.id = c.customer_service_id
@@ -35,7 +38,10 @@ SELECT c.id AS cdr_id, c.started_at, coalesce(c.answered_at, c.started_at) AS in
 	coalesce(a.currency, t.currency) AS currency,
 	CASE WHEN c.reseller_amount IS NULL OR c.reseller_rate_id IS NULL THEN c.customer_reason END AS reason,
 	c.source, c.call_id, c.session_id, NULL::text AS cost_center, c.status,
-	CASE WHEN c.reseller_amount IS NOT NULL THEN 0::numeric END AS credit, c.reseller_amount::numeric AS net
+	CASE WHEN c.reseller_amount IS NOT NULL THEN coalesce((SELECT sum(k.amount) FROM billing.credit k
+		WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'reseller'), 0) END AS credit,
+	c.reseller_amount - coalesce((SELECT sum(k.amount) FROM billing.credit k
+		WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'reseller'), 0) AS net
 FROM billing.cdr c
 	LEFT JOIN billing.account a ON a.id = c.reseller_account_id
 	LEFT JOIN billing.rate r ON r.id = c.reseller_rate_id
@@ -53,7 +59,10 @@ SELECT c.id AS cdr_id, c.started_at, coalesce(c.answered_at, c.started_at) AS in
 	coalesce(a.currency, t.currency) AS currency,
 	c.provider_reason AS reason,
 	c.source, c.call_id, c.session_id, s.cost_center, c.status,
-	CASE WHEN c.provider_amount IS NOT NULL THEN 0::numeric END AS credit, c.provider_amount::numeric AS net
+	CASE WHEN c.provider_amount IS NOT NULL THEN coalesce((SELECT sum(k.amount) FROM billing.credit k
+		WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'provider'), 0) END AS credit,
+	c.provider_amount - coalesce((SELECT sum(k.amount) FROM billing.credit k
+		WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'provider'), 0) AS net
 FROM billing.cdr c
 	LEFT JOIN billing.account a ON a.id = c.provider_account_id
 	LEFT JOIN billing.service s ON s.id = c.provider_service_id
@@ -143,5 +152,5 @@ COMMENT ON COLUMN billing.charge.call_id IS 'The switch''s name of the call.';
 COMMENT ON COLUMN billing.charge.session_id IS 'The connection that the call was part of.';
 COMMENT ON COLUMN billing.charge.cost_center IS 'Cost centre or location of the service (D15); null on the reseller leg.';
 COMMENT ON COLUMN billing.charge.status IS 'Status of the whole call: rated, partial, unrated or invalid.';
-COMMENT ON COLUMN billing.charge.credit IS 'What is taken off the amount because of other calls of the same session or plan (K4, design 6), in currency; 0 where nothing is, null where there is no amount. As of the last billing.settle_credits().';
+COMMENT ON COLUMN billing.charge.credit IS 'What is taken off the amount because of other calls: a fee that the session has paid, included minutes (K4, D10, design 6), in currency; 0 where nothing is, null where there is no amount. As of the last billing.settle_credits().';
 COMMENT ON COLUMN billing.charge.net IS 'amount - credit: what the account owes after all.';

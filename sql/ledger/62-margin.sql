@@ -1,17 +1,19 @@
 -- What a call earned (P10, V2, C9). The sign is that of design 4: the operator's profit is the reseller's
 -- amount where there is a reseller leg, else the customer's, + provider + DID legs. Money of two currencies
--- is never added, and what is not known is null, not 0.
+-- is never added, and what is not known is null, not 0. All money is net of credits: what is owed after all (design 6).
 
 CREATE OR REPLACE VIEW billing.margin AS
 SELECT l.cdr_id, l.started_at, l.instant, l.customer_account_id, l.reseller_account_id, l.provider_account_id, l.destination,
-	l.revenue, -l.provider_amount AS cost, l.did_amount - l.did_credit AS did_amount,
-	CASE WHEN m.known AND m.one_currency THEN coalesce(l.revenue, 0) + coalesce(l.provider_amount, 0) + coalesce(l.did_amount - l.did_credit, 0) END AS operator_margin,
-	CASE WHEN l.customer_currency = l.reseller_currency THEN l.customer_amount - l.reseller_amount END AS reseller_margin,
+	l.revenue - l.revenue_credit AS revenue, -(l.provider_amount - l.provider_credit) AS cost, l.did_amount - l.did_credit AS did_amount,
+	CASE WHEN m.known AND m.one_currency THEN coalesce(l.revenue - l.revenue_credit, 0) + coalesce(l.provider_amount - l.provider_credit, 0)
+		+ coalesce(l.did_amount - l.did_credit, 0) END AS operator_margin,
+	CASE WHEN l.customer_currency = l.reseller_currency THEN l.customer_amount - l.customer_credit - (l.reseller_amount - l.reseller_credit) END AS reseller_margin,
 	CASE WHEN m.one_currency THEN m.currency END AS currency,
 	CASE WHEN m.one_currency THEN m.currency ELSE l.revenue_currency END AS revenue_currency,
 	CASE WHEN m.one_currency THEN m.currency ELSE l.cost_currency END AS cost_currency,
 	CASE WHEN m.one_currency THEN m.currency WHEN l.did_currency = l.other_did_currency THEN l.did_currency END AS did_currency,
-	l.status, CASE WHEN l.did_amount IS NOT NULL THEN l.did_credit END AS did_credit
+	l.status, CASE WHEN l.did_amount IS NOT NULL THEN l.did_credit END AS did_credit,
+	CASE WHEN l.revenue IS NOT NULL THEN l.revenue_credit END AS revenue_credit, CASE WHEN l.provider_amount IS NOT NULL THEN -l.provider_credit END AS cost_credit
 FROM (
 	SELECT c.id AS cdr_id, c.started_at, coalesce(c.answered_at, c.started_at) AS instant,
 		c.customer_account_id, c.reseller_account_id, c.provider_account_id,
@@ -27,6 +29,11 @@ FROM (
 		CASE WHEN coalesce(c.did_incoming_amount, c.did_owner_amount, c.did_provider_amount) IS NOT NULL THEN coalesce((
 			SELECT sum(k.amount) FROM billing.credit k
 			WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg IN ('did_incoming', 'did_owner', 'did_provider')), 0) ELSE 0 END AS did_credit,
+		coalesce((SELECT sum(k.amount) FROM billing.credit k WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'customer'), 0) AS customer_credit,
+		coalesce((SELECT sum(k.amount) FROM billing.credit k WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'reseller'), 0) AS reseller_credit,
+		coalesce((SELECT sum(k.amount) FROM billing.credit k WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = 'provider'), 0) AS provider_credit,
+		coalesce((SELECT sum(k.amount) FROM billing.credit k WHERE k.cdr_id = c.id AND k.started_at = c.started_at
+			AND k.leg = CASE WHEN c.reseller_account_id IS NULL THEN 'customer' ELSE 'reseller' END), 0) AS revenue_credit,
 		coalesce(c.did_incoming_account_id, c.did_owner_account_id, c.did_provider_account_id) IS NOT NULL AS has_did,
 		coalesce(ca.currency, ct.currency) AS customer_currency, ra.currency AS reseller_currency,
 		CASE WHEN c.reseller_amount IS NOT NULL THEN ra.currency
@@ -64,17 +71,19 @@ COMMENT ON COLUMN billing.margin.customer_account_id IS 'The customer; null wher
 COMMENT ON COLUMN billing.margin.reseller_account_id IS 'The customer''s parent, who buys from the operator; null without one.';
 COMMENT ON COLUMN billing.margin.provider_account_id IS 'The provider who carried the call; null where none was found.';
 COMMENT ON COLUMN billing.margin.destination IS 'Destination of the customer''s rate, else the reseller''s, else the provider''s.';
-COMMENT ON COLUMN billing.margin.revenue IS 'What the operator is owed for the call: the reseller''s amount where there is a reseller, else the customer''s; in revenue_currency. Null where it has no price.';
-COMMENT ON COLUMN billing.margin.cost IS 'What the operator owes the provider: the provider''s amount with the sign turned, in cost_currency. Null where it has no price.';
+COMMENT ON COLUMN billing.margin.revenue IS 'What the operator is owed for the call: the reseller''s amount where there is a reseller, else the customer''s, net of revenue_credit; in revenue_currency. Null where it has no price.';
+COMMENT ON COLUMN billing.margin.cost IS 'What the operator owes the provider: the provider''s amount with the sign turned, net of cost_credit, in cost_currency. Null where it has no price.';
 COMMENT ON COLUMN billing.margin.did_amount IS 'Sum of the DID legs, net of did_credit, in did_currency: positive flows to the operator (K13). Null where none applies, one has no price, or they differ in currency.';
-COMMENT ON COLUMN billing.margin.operator_margin IS 'revenue - cost + did_amount, in currency; null where it is not known.';
-COMMENT ON COLUMN billing.margin.reseller_margin IS 'What the reseller earns: customer''s amount - reseller''s amount, in the currency of both; null without a reseller, where one of them has no price, or where their currencies differ.';
+COMMENT ON COLUMN billing.margin.operator_margin IS 'revenue - cost + did_amount, all net of credits, in currency; null where it is not known.';
+COMMENT ON COLUMN billing.margin.reseller_margin IS 'What the reseller earns: customer''s amount - reseller''s amount, both net of credits, in the currency of both; null without a reseller, where one of them has no price, or where their currencies differ.';
 COMMENT ON COLUMN billing.margin.currency IS 'The one currency of revenue, cost and DID legs; null where they differ: such money is never added.';
 COMMENT ON COLUMN billing.margin.revenue_currency IS 'Currency of revenue.';
 COMMENT ON COLUMN billing.margin.cost_currency IS 'Currency of cost.';
 COMMENT ON COLUMN billing.margin.did_currency IS 'Currency of the DID legs; null where they differ.';
 COMMENT ON COLUMN billing.margin.status IS 'Status of the call: rated, partial or unrated.';
-COMMENT ON COLUMN billing.margin.did_credit IS 'Connect fees that an earlier call of the session has paid (K4), already taken off did_amount; null where did_amount is.';
+COMMENT ON COLUMN billing.margin.did_credit IS 'Connect fees that an earlier call of the session has paid (K4), and included minutes, already taken off did_amount; null where did_amount is.';
+COMMENT ON COLUMN billing.margin.revenue_credit IS 'Included minutes (D10), already taken off revenue; null where revenue is.';
+COMMENT ON COLUMN billing.margin.cost_credit IS 'Credits on what we owe the provider, already taken off cost; null where cost is.';
 
 CREATE OR REPLACE VIEW billing.margin_summary AS
 SELECT billing._month(m.instant, 'UTC') AS month, m.destination, m.customer_account_id, m.provider_account_id,
@@ -104,7 +113,7 @@ COMMENT ON COLUMN billing.margin_summary.revenue_currency IS 'Currency of revenu
 COMMENT ON COLUMN billing.margin_summary.cost_currency IS 'Currency of cost_without_revenue.';
 COMMENT ON COLUMN billing.margin_summary.calls IS 'Calls, answered or not.';
 COMMENT ON COLUMN billing.margin_summary.calls_with_both IS 'Calls whose margin is known: each expected side has a price in one currency.';
-COMMENT ON COLUMN billing.margin_summary.revenue IS 'Revenue of these; a call without a customer leg adds 0. Null where there are none.';
+COMMENT ON COLUMN billing.margin_summary.revenue IS 'Revenue of these, net of credits; a call without a customer leg adds 0. Null where there are none.';
 COMMENT ON COLUMN billing.margin_summary.cost IS 'Cost of these; a call of which no provider was expected adds 0. Null where there are none.';
 COMMENT ON COLUMN billing.margin_summary.did_amount IS 'DID legs of these, net of credits. Null where there are none.';
 COMMENT ON COLUMN billing.margin_summary.margin IS 'revenue - cost + did_amount. Null where no margin is known.';

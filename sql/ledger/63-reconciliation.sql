@@ -24,7 +24,7 @@ COMMENT ON COLUMN billing.customer_summary.seconds IS 'Seconds before rounding a
 COMMENT ON COLUMN billing.customer_summary.billed_seconds IS 'Seconds after increments.';
 COMMENT ON COLUMN billing.customer_summary.amount IS 'What the account owes for them; null where none of them has a price.';
 COMMENT ON COLUMN billing.customer_summary.unpriced_calls IS 'Calls without a price: counted, not in amount; billing.unrated says why.';
-COMMENT ON COLUMN billing.customer_summary.credit IS 'What is taken off because of other calls, such as connect fees of a session that are due once (K4).';
+COMMENT ON COLUMN billing.customer_summary.credit IS 'What is taken off because of other calls, such as included minutes (D10) and connect fees of a session that are due once (K4).';
 COMMENT ON COLUMN billing.customer_summary.net IS 'amount - credit: what the account owes after all.';
 
 CREATE OR REPLACE VIEW billing.provider_reconciliation AS
@@ -51,5 +51,5 @@ COMMENT ON COLUMN billing.provider_reconciliation.billed_seconds IS 'Seconds aft
 COMMENT ON COLUMN billing.provider_reconciliation.owed IS 'What we owe the provider: positive, we pay; negative, it pays. Null where none of the calls has a price.';
 COMMENT ON COLUMN billing.provider_reconciliation.currency IS 'The provider''s currency.';
 COMMENT ON COLUMN billing.provider_reconciliation.unpriced_calls IS 'Calls without a price: counted, not in owed; billing.unrated says why.';
-COMMENT ON COLUMN billing.provider_reconciliation.credit IS 'What is taken off what we owe because of other calls, such as connect fees of a session that are due once (K4); has the sign of owed.';
+COMMENT ON COLUMN billing.provider_reconciliation.credit IS 'What is taken off what we owe because of other calls, such as included minutes (D10) and connect fees of a session that are due once (K4); has the sign of owed.';
 COMMENT ON COLUMN billing.provider_reconciliation.net IS 'owed - credit: what we owe after all.';

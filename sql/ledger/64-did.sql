@@ -36,7 +36,7 @@ COMMENT ON COLUMN billing.did_reconciliation.seconds IS 'Seconds of the DID befo
 COMMENT ON COLUMN billing.did_reconciliation.incoming IS 'What those who dialled owe: positive, they pay; negative, they are paid (K2). Null where the leg has no priced call.';
 COMMENT ON COLUMN billing.did_reconciliation.owner IS 'What its owners owe: positive, they pay; negative, they are paid (K5). Null where the leg has no priced call.';
 COMMENT ON COLUMN billing.did_reconciliation.provider IS 'What its providers owe: positive, they pay; negative, they are paid (K11). Null where the leg has no priced call.';
-COMMENT ON COLUMN billing.did_reconciliation.credit IS 'Connect fees that an earlier call of the session has paid (K4): in the three sums, and to be taken off.';
+COMMENT ON COLUMN billing.did_reconciliation.credit IS 'Connect fees that an earlier call of the session has paid (K4), and included minutes: in the three sums, and to be taken off.';
 COMMENT ON COLUMN billing.did_reconciliation.profit IS 'incoming + owner + provider - credit: what the DID earned (K13).';
 COMMENT ON COLUMN billing.did_reconciliation.unpriced_legs IS 'Legs that apply but have no price: not in the sums; billing.unrated says why.';
 

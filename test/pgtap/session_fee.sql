@@ -107,7 +107,7 @@ SELECT is(pg_temp.total(ARRAY['INSERT INTO billing.cdr (source, session_id, call
 		SELECT ''s'', ''o'', n::text, ''2026-12-21 10:00''::timestamptz + least(n, 3) * interval ''1 minute'', 60, ''37052000001'', ''37060000001'', ''in'' FROM generate_series(4, 1, -1) n']),
 	'2 did_incoming 2, 2 did_owner -0.5, 3 did_incoming 2, 3 did_owner -0.5, 4 did_incoming 2, 4 did_owner -0.5', 'reading 8: in one statement');
 SELECT billing.create_partitions('2026-12-01', '2027-02-01');
-SELECT is((SELECT count(*) FROM pg_trigger WHERE tgrelid = 'billing.cdr_202612'::regclass AND tgname LIKE 'queue_credits%'), 4::bigint, 'design 4: a partition has the statement triggers');
+SELECT is((SELECT count(*) FROM pg_trigger WHERE tgrelid = 'billing.cdr_202612'::regclass AND tgname LIKE 'account_%'), 5::bigint, 'design 4: a partition has the statement triggers');
 DELETE FROM billing.cdr_202612 WHERE call_id = '1';
 INSERT INTO billing.cdr_202612 (id, source, session_id, call_id, started_at, billsec, callee, caller, src_trunk) VALUES (NULL, 's', 'o', '0', '2026-12-21 09:00', 60, '37052000001', '37060000001', 'in');
 SELECT is(billing.settle_credits(), 1::bigint, 'design 4: what is written to a partition by its own name is queued');
