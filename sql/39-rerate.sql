@@ -266,6 +266,19 @@ AS $$ SELECT pg_advisory_unlock(to_regclass('billing.rerate_progress')::oid::int
 COMMENT ON FUNCTION billing._rerate_unlock(bigint) IS 'Gives up what _rerate_lock() has taken.';
 REVOKE ALL ON FUNCTION billing._rerate_unlock(bigint) FROM PUBLIC;
 
+CREATE FUNCTION billing._refuse_transaction_block() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF billing._in_transaction_block() THEN
+		RAISE EXCEPTION 'billing.rerate() cannot run inside a transaction block' USING
+			ERRCODE = 'active_sql_transaction',
+			DETAIL = 'It commits after each batch.',
+			HINT = 'CALL it by itself; billing.rerate_preview() shows in a transaction what it would change.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION billing._refuse_transaction_block() IS 'Raises 25001 in a transaction block, in which rerate() could not commit its batches.';
+REVOKE ALL ON FUNCTION billing._refuse_transaction_block() FROM PUBLIC;
+
 CREATE FUNCTION billing._rerate_resume(run_id bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -281,7 +294,9 @@ BEGIN
 			ERRCODE = 'object_not_in_prerequisite_state',
 			DETAIL = format('It ended at %s.', run.finished_at),
 			HINT = 'Begin another with starts and ends.';
-	ELSIF NOT billing._rerate_lock(run_id) THEN
+	END IF;
+	PERFORM billing._refuse_transaction_block();
+	IF NOT billing._rerate_lock(run_id) THEN
 		RAISE EXCEPTION 'run % is being worked on by another session', run_id USING
 			ERRCODE = 'object_in_use',
 			HINT = format('Stop it with SELECT billing.stop_rerate(%s);', run_id);
@@ -299,12 +314,6 @@ DECLARE
 	run bigint;
 	wrong text;
 BEGIN
-	IF billing._in_transaction_block() THEN
-		RAISE EXCEPTION 'billing.rerate() cannot run inside a transaction block' USING
-			ERRCODE = 'active_sql_transaction',
-			DETAIL = 'It commits after each batch.',
-			HINT = 'CALL it by itself; billing.rerate_preview() shows in a transaction what it would change.';
-	END IF;
 	PERFORM billing._require_ledger();
 	IF resume IS NOT NULL THEN
 		IF num_nonnulls(starts, ends, account_id, tariff_id, import, source, status, legs) > 0 THEN
@@ -338,6 +347,7 @@ BEGIN
 			HINT = 'Leave legs out for all of them.';
 	END IF;
 
+	PERFORM billing._refuse_transaction_block();
 	INSERT INTO billing.rerate_progress (starts, ends, account_id, tariff_id, import, source, status, legs, dry_run, allow_closed, reason, batch_size)
 	VALUES (_rerate_begin.starts, _rerate_begin.ends, _rerate_begin.account_id, _rerate_begin.tariff_id, _rerate_begin.import, _rerate_begin.source,
 		_rerate_begin.status, _rerate_begin.legs, coalesce(_rerate_begin.dry_run, false), coalesce(_rerate_begin.allow_closed, false), _rerate_begin.reason, batch)
