@@ -25,6 +25,8 @@ COMMENT ON FUNCTION billing._allowance_lock(bigint, bigint, text) IS 'Which of t
 
 CREATE FUNCTION billing._lock_pools(number integer) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	-- The calls first: billing.archive() holds them while it settles.
+	LOCK TABLE billing.cdr IN ACCESS SHARE MODE;
 	SELECT pg_advisory_xact_lock('billing.credit'::regclass::oid::integer, $1)
 $$;
 COMMENT ON FUNCTION billing._lock_pools(integer) IS 'Takes one of the advisory locks of _pool_lock() and _allowance_lock() until the transaction ends.';
