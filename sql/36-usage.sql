@@ -116,6 +116,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._fold_months(bigint[]) IS 'Writes the rows of billing.usage_month of these accounts anew, a null among them: those without account; null: all. The caller holds the lock of slot 0.';
 
+CREATE FUNCTION billing._relabel_credits(account_ids bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+BEGIN
+	EXECUTE format('
+		UPDATE billing.credit k SET day = n.day, cost_center = n.cost_center, destination = n.destination, currency = n.currency
+		FROM (%s) n
+		WHERE n.cdr_id = k.cdr_id AND n.started_at = k.started_at AND n.leg = k.leg
+			AND ($1 IS NULL OR k.account_id = ANY ($1) OR (k.account_id IS NULL AND array_position($1, NULL) IS NOT NULL))
+			AND (k.day, k.cost_center, k.destination, k.currency) IS DISTINCT FROM (n.day, n.cost_center, n.destination, n.currency)',
+		billing._counted_legs('billing.cdr', 'true')) USING account_ids;
+END $$;
+COMMENT ON FUNCTION billing._relabel_credits(bigint[]) IS 'Puts the credits of these accounts, a null among them: those without account; null: all; where the charges that they are taken off are counted.';
+
 CREATE FUNCTION billing.rebuild_usage(account_ids bigint[] DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on SET row_security = off SET jit = off AS $$
 DECLARE
@@ -124,6 +137,7 @@ BEGIN
 	PERFORM billing._require_ledger();
 	PERFORM billing._require_read_committed('billing.rebuild_usage()');
 	PERFORM billing._lock_accounting();
+	PERFORM billing._relabel_credits(account_ids);
 	DELETE FROM billing.usage u
 	WHERE u.slot >= 0 AND (account_ids IS NULL OR u.account_id = ANY (account_ids) OR (u.account_id IS NULL AND array_position(account_ids, NULL) IS NOT NULL));
 	INSERT INTO billing.usage (account_id, leg, day, cost_center, destination, currency, slot, calls, answered, seconds, billsec, amount, credit)
@@ -131,10 +145,15 @@ BEGIN
 	FROM billing._counted(account_ids) n;
 	GET DIAGNOSTICS written = ROW_COUNT;
 	PERFORM billing._fold_months(account_ids);
+	IF account_ids IS NULL THEN
+		DELETE FROM billing.usage_orphan o
+		WHERE (o.kind = 'account' AND o.id IN (SELECT a.id FROM billing.account a)) OR (o.kind = 'service' AND o.id IN (SELECT s.id FROM billing.service s))
+			OR (o.kind = 'rate' AND o.id IN (SELECT r.id FROM billing.rate r));
+	END IF;
 	RETURN written;
 END $$;
 COMMENT ON FUNCTION billing.rebuild_usage(bigint[]) IS 'Counts the calls and credits of these accounts anew, a null among them: those without account; null: all; and writes billing.usage and billing.usage_month by that. Rows of archived calls stay as they are. Returns how many rows of billing.usage it wrote. For the ledger''s owner; whoever writes calls waits until the transaction ends. 25000 unless READ COMMITTED, 55000 without a ledger.';
-REVOKE ALL ON FUNCTION billing.rebuild_usage(bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION billing.rebuild_usage(bigint[]), billing._relabel_credits(bigint[]) FROM PUBLIC;
 
 CREATE FUNCTION billing._fold_slots(first integer, last integer) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on SET jit = off AS $$

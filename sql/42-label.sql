@@ -1,29 +1,6 @@
 -- Names under which calls are counted: cost centres, destinations, time zones. They are frozen once a call carries them;
 -- what changes them counts those calls anew (design 6).
 
-CREATE FUNCTION billing._relabel_credits(account_ids bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
-BEGIN
-	EXECUTE format('
-		UPDATE billing.credit k SET day = n.day, cost_center = n.cost_center, destination = n.destination, currency = n.currency
-		FROM (%s) n
-		WHERE n.cdr_id = k.cdr_id AND n.started_at = k.started_at AND n.leg = k.leg
-			AND (k.account_id = ANY ($1) OR (k.account_id IS NULL AND array_position($1, NULL) IS NOT NULL))
-			AND (k.day, k.cost_center, k.destination, k.currency) IS DISTINCT FROM (n.day, n.cost_center, n.destination, n.currency)',
-		billing._counted_legs('billing.cdr', 'true')) USING account_ids;
-END $$;
-COMMENT ON FUNCTION billing._relabel_credits(bigint[]) IS 'Puts the credits of these accounts, a null among them: those without account, where the charges that they are taken off are counted.';
-
-CREATE FUNCTION billing._count_anew(account_ids bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	IF account_ids <> '{}' THEN
-		PERFORM billing._relabel_credits(account_ids);
-		PERFORM billing.rebuild_usage(account_ids);
-	END IF;
-END $$;
-COMMENT ON FUNCTION billing._count_anew(bigint[]) IS 'Counts the calls and credits of these accounts anew, a null among them: those without account, after names that they carry have changed. The caller holds the locks of billing._lock_accounting().';
-
 CREATE FUNCTION billing._accounts_naming(service_ids bigint[], rate_ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
 BEGIN
@@ -74,7 +51,7 @@ BEGIN
 	-- The proof that keep_service() asks for.
 	INSERT INTO billing.label_change (kind, object_id, old, new) VALUES ('service', change_cost_center.service_id, former, change_cost_center.cost_center);
 	UPDATE billing.service s SET cost_center = change_cost_center.cost_center WHERE s.id = change_cost_center.service_id;
-	PERFORM billing._count_anew(billing._accounts_naming(ARRAY[change_cost_center.service_id], NULL));
+	PERFORM billing.rebuild_usage(billing._accounts_naming(ARRAY[change_cost_center.service_id], NULL));
 END $$;
 COMMENT ON FUNCTION billing.change_cost_center(bigint, text) IS 'Changes the cost centre of a service (null: none), also of one that has calls: they are counted under the new one (D15); archived calls stay under the old one, which billing.label_change keeps. Whoever loads calls waits until the transaction ends. For the ledger''s owner. P0002 when there is no such service, 25000 unless READ COMMITTED, 55000 without a ledger.';
 
@@ -93,7 +70,7 @@ BEGIN
 	INSERT INTO billing.label_change (kind, object_id, old, new)
 	SELECT 'rate', r.id, r.destination, rename_destination.destination FROM billing.rate r WHERE r.id = ANY (renamed);
 	UPDATE billing.rate r SET destination = rename_destination.destination WHERE r.id = ANY (renamed);
-	PERFORM billing._count_anew(billing._accounts_naming(NULL, renamed));
+	PERFORM billing.rebuild_usage(billing._accounts_naming(NULL, renamed));
 	RETURN cardinality(renamed);
 END $$;
 COMMENT ON FUNCTION billing.rename_destination(bigint[], text) IS 'Gives rates another destination (null: none), also those that have priced calls, which are counted under the new one; archived calls stay under the old one, which billing.label_change keeps. Returns how many rates it changed. Whoever loads calls waits until the transaction ends. For the ledger''s owner. 25000 unless READ COMMITTED, 55000 without a ledger.';
@@ -107,7 +84,7 @@ BEGIN
 		WHERE r.tariff_id = rename_destination.tariff_id AND r.destination IS NOT DISTINCT FROM rename_destination.old), new);
 END $$;
 COMMENT ON FUNCTION billing.rename_destination(bigint, text, text) IS 'Renames a destination (null: none) in all rates of a tariff, as rename_destination(rate_ids, destination).';
-REVOKE ALL ON FUNCTION billing._relabel_credits(bigint[]), billing._count_anew(bigint[]), billing._accounts_naming(bigint[], bigint[]), billing._queue_accounts(bigint[]),
+REVOKE ALL ON FUNCTION billing._accounts_naming(bigint[], bigint[]), billing._queue_accounts(bigint[]),
 	billing.change_cost_center(bigint, text), billing.rename_destination(bigint[], text), billing.rename_destination(bigint, text, text) FROM PUBLIC;
 
 CREATE FUNCTION billing.count_orphans() RETURNS trigger
@@ -122,7 +99,7 @@ BEGIN
 	PERFORM billing._require_read_committed(format('INSERT INTO billing.%I of names that calls carry already', TG_TABLE_NAME));
 	PERFORM billing._lock_accounting();
 	account_ids := CASE TG_TABLE_NAME WHEN 'account' THEN ids WHEN 'service' THEN billing._accounts_naming(ids, NULL) ELSE billing._accounts_naming(NULL, ids) END;
-	PERFORM billing._count_anew(account_ids);
+	PERFORM billing.rebuild_usage(account_ids);
 	PERFORM billing._queue_accounts(account_ids);
 	DELETE FROM billing.usage_orphan o WHERE o.kind = TG_TABLE_NAME AND o.id = ANY (ids);
 	RETURN NULL;
