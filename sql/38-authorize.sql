@@ -42,35 +42,35 @@ LANGUAGE sql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp A
 $$;
 COMMENT ON FUNCTION billing._converted(numeric, text, text, timestamptz) IS 'An amount in another currency by the exchange rate in force, the direct pair, else the inverse (C28); not rounded. Null where there is none.';
 
--- A seller's loss on a call of average length: what it is paid by the price list against what it pays for the call itself.
-CREATE FUNCTION billing._loses(call record, quote record, leg integer, OUT loses boolean, OUT note text) RETURNS record
+-- The operator's loss on a call of average length: what it is paid against what it pays for the route.
+CREATE FUNCTION billing._loses(call record, quote record, OUT loses boolean, OUT note text, OUT leg text) RETURNS record
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	buyer integer := CASE WHEN quote.account_id[2] IS NULL THEN 1 ELSE 2 END;
 	tariff record;
 	average record;
 	cost numeric;
-	cost_leg integer := CASE WHEN leg = 1 AND quote.account_id[2] IS NOT NULL THEN 2 ELSE 3 END;
 BEGIN
 	loses := false;
-	IF quote.tariff_id[leg] IS NULL OR quote.account_id[cost_leg] IS NULL THEN
+	leg := (billing._leg_names())[buyer];
+	IF quote.tariff_id[buyer] IS NULL OR quote.account_id[3] IS NULL THEN
 		RETURN;
 	END IF;
-	SELECT t.average_duration, t.loss_percent INTO tariff FROM billing.tariff t WHERE t.id = quote.tariff_id[leg];
+	SELECT t.average_duration, t.loss_percent INTO tariff FROM billing.tariff t WHERE t.id = quote.tariff_id[buyer];
 	SELECT q.* INTO average FROM billing._quote_call(call, tariff.average_duration) q;
-	cost := CASE WHEN cost_leg = 3 THEN -1 ELSE 1 END * average.amount[cost_leg];
-	IF cost IS NULL THEN
-		note := average.reason[cost_leg];
+	IF average.amount[3] IS NULL THEN
+		note := average.reason[3];
 		RETURN;
 	END IF;
-	SELECT billing._converted(cost, c.currency, s.currency, call.started_at) INTO cost
-	FROM billing.account c, billing.account s WHERE c.id = quote.account_id[cost_leg] AND s.id = quote.account_id[leg];
+	SELECT billing._converted(-average.amount[3], p.currency, b.currency, call.started_at) INTO cost
+	FROM billing.account p, billing.account b WHERE p.id = quote.account_id[3] AND b.id = quote.account_id[buyer];
 	IF cost IS NULL THEN
 		note := 'no_exchange_rate';
 	ELSE
-		loses := cost > average.amount[leg] * (1 + tariff.loss_percent / 100);
+		loses := cost > average.amount[buyer] * (1 + tariff.loss_percent / 100);
 	END IF;
 END $$;
-COMMENT ON FUNCTION billing._loses(record, record, integer) IS 'The loss check of a customer (leg 1) or reseller (leg 2): whether a call of the tariff''s average_duration would cost the one who sells to it more than its price and loss_percent of the price on top; -10 asks that a tenth of the price remain (C24, reading 35). What the seller pays is the reseller''s amount, else that of the provider whom the call names; without one there is nothing to compare. note: why it could not be compared.';
+COMMENT ON FUNCTION billing._loses(record, record) IS 'The loss check (C24, reading 35): whether a call of the average_duration of the price list by which the operator is paid, the reseller''s if there is one, else the customer''s, would cost at the provider whom the call names more than its price and loss_percent of the price on top; -10 asks that a tenth of the price remain. Without a provider there is nothing to compare. note: why it could not be compared; leg: whose price it is.';
 
 -- Why a call may not be made, but for money.
 
@@ -220,15 +220,14 @@ BEGIN
 	IF reason IS NULL THEN
 		SELECT b.* INTO reason, leg FROM billing._barred(quote, payer, owner_id, service_id, channels) b;
 	END IF;
-	FOREACH i IN ARRAY ARRAY[1, 2] LOOP
-		EXIT WHEN reason IS NOT NULL;
-		SELECT l.* INTO answer FROM billing._loses(call, quote, i) l;
-		note := coalesce(note, answer.note);
+	IF reason IS NULL THEN
+		SELECT l.* INTO answer FROM billing._loses(call, quote) l;
+		note := answer.note;
 		IF answer.loses THEN
 			reason := 'loss';
-			leg := (billing._leg_names())[i];
+			leg := answer.leg;
 		END IF;
-	END LOOP;
+	END IF;
 	IF reason IS NOT NULL THEN
 		RETURN;
 	END IF;
@@ -297,19 +296,19 @@ REVOKE ALL ON FUNCTION billing.authorize(text, text, text, text, text, text, tex
 
 -- Overdrafts.
 
-CREATE FUNCTION billing._check_overdraft(account_id bigint) RETURNS boolean
+CREATE FUNCTION billing._check_overdraft(account bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	spendable numeric := (SELECT s.spendable FROM billing._spendable(_check_overdraft.account_id) s);
+	spendable numeric := (SELECT s.spendable FROM billing._spendable(_check_overdraft.account) s);
 BEGIN
 	IF spendable < 0 THEN
 		INSERT INTO billing.alert (kind, account_id, detail)
 		SELECT 'overdraft', a.id, jsonb_build_object('spendable', spendable, 'currency', a.currency)
-		FROM billing.account a WHERE a.id = _check_overdraft.account_id
+		FROM billing.account a WHERE a.id = _check_overdraft.account
 		ON CONFLICT (account_id) WHERE kind = 'overdraft' AND ended_at IS NULL DO NOTHING;
 		RETURN true;
 	END IF;
-	UPDATE billing.alert t SET ended_at = now() WHERE t.account_id = _check_overdraft.account_id AND t.kind = 'overdraft' AND t.ended_at IS NULL;
+	UPDATE billing.alert t SET ended_at = now() WHERE t.account_id = _check_overdraft.account AND t.kind = 'overdraft' AND t.ended_at IS NULL;
 	RETURN false;
 END $$;
 COMMENT ON FUNCTION billing._check_overdraft(bigint) IS 'Whether an account owes more than it may; if so there is an alert, one until it has recovered.';
