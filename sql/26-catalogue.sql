@@ -246,8 +246,9 @@ BEGIN
 			DETAIL = 'Calls are counted with the rights of the owner of the table that a statement names.',
 			HINT = format('Run: ALTER TABLE %s OWNER TO %I;', other.relation, pg_get_userbyid(keeper));
 	END IF;
+	PERFORM billing._refuse_archived(partition);
 END $$;
-COMMENT ON FUNCTION billing._check_adoptable(regclass) IS 'Raises 42809 for what is no partition of billing.cdr, or has a foreign table in it, and 55000 for one of another owner.';
+COMMENT ON FUNCTION billing._check_adoptable(regclass) IS 'Raises 42809 for what is no partition of billing.cdr, or has a foreign table in it, and 55000 for one of another owner or with archived calls.';
 
 CREATE FUNCTION billing._renew_counting(partition regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -316,5 +317,5 @@ BEGIN
 	END IF;
 	RETURN found_calls;
 END $$;
-COMMENT ON FUNCTION billing.adopt_partition(regclass) IS 'Makes a partition of billing.cdr that was made by CREATE TABLE ... PARTITION OF or ATTACH PARTITION, also one that is divided itself, count its calls when a statement names it; rates those that have no rated_at, counts the accounts of its calls anew and queues their credits. Also repairs one whose triggers were dropped or disabled. Returns how many calls it holds. Whoever loads calls waits until the transaction ends. For the ledger''s owner. 42809 for what is no partition of billing.cdr or holds foreign tables, 55000 when it belongs to somebody else or without a ledger, 25000 unless READ COMMITTED.';
+COMMENT ON FUNCTION billing.adopt_partition(regclass) IS 'Makes a partition of billing.cdr that was made by CREATE TABLE ... PARTITION OF or ATTACH PARTITION, also one that is divided itself, count its calls when a statement names it; rates those that have no rated_at, counts the accounts of its calls anew and queues their credits. Also repairs one whose triggers were dropped or disabled. Returns how many calls it holds. Whoever loads calls waits until the transaction ends. For the ledger''s owner. 42809 for what is no partition of billing.cdr or holds foreign tables, 55000 when it belongs to somebody else, holds archived calls (see billing.unarchive()) or without a ledger, 25000 unless READ COMMITTED.';
 REVOKE ALL ON FUNCTION billing._renew_counting(regclass), billing._accounts_in(regclass), billing._queue_in(regclass, bigint[]), billing.adopt_partition(regclass) FROM PUBLIC;

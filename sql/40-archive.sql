@@ -202,6 +202,44 @@ REVOKE ALL ON FUNCTION billing.archive(timestamptz) FROM PUBLIC;
 
 -- And back.
 
+CREATE FUNCTION billing._counted_totals(partition regclass) RETURNS text
+LANGUAGE sql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(string_agg(t.line, ', ' ORDER BY t.line), 'nothing') FROM (
+		SELECT format('%s %s calls %s', rtrim(c.leg || ' ' || c.currency), sum(c.calls), trim_scale(sum(c.amount))) AS line
+		FROM billing._counted_in(partition) c GROUP BY c.leg, c.currency HAVING sum(c.calls) <> 0) t
+$$;
+COMMENT ON FUNCTION billing._counted_totals(regclass) IS 'What the calls of a table add up to, by leg and currency, to be compared with _recorded_totals().';
+
+CREATE FUNCTION billing._recorded_totals(totals jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(string_agg(t.line, ', ' ORDER BY t.line), 'nothing') FROM (
+		SELECT format('%s %s calls %s', k.key, k.value ->> 'calls', trim_scale((k.value ->> 'amount')::numeric)) AS line
+		FROM jsonb_each(totals) k WHERE (k.value ->> 'calls')::bigint <> 0) t
+$$;
+COMMENT ON FUNCTION billing._recorded_totals(jsonb) IS 'billing.archived_partition.totals as a text.';
+
+-- A new partition may have the name of one that was archived and dropped: what it holds tells.
+CREATE FUNCTION billing._archive_in(partition regclass) RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN (SELECT max(a.id) FROM billing.archived_partition a
+		WHERE a.name = billing._qualified_name(partition) AND a.readopted_at IS NULL AND a.totals <> '{}'
+			AND billing._recorded_totals(a.totals) = billing._counted_totals(partition));
+END $$;
+COMMENT ON FUNCTION billing._archive_in(regclass) IS 'The number of the archive whose calls stand in a table of its name; null: none.';
+
+CREATE FUNCTION billing._refuse_archived(partition regclass) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF billing._archive_in(partition) IS NOT NULL THEN
+		RAISE EXCEPTION '% holds calls that are archived', partition USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			DETAIL = 'They are counted already, and would be counted twice.',
+			HINT = format('Detach it, and run SELECT billing.unarchive(%L);', billing._qualified_name(partition));
+	END IF;
+END $$;
+COMMENT ON FUNCTION billing._refuse_archived(regclass) IS 'Raises 55000 for an archived table that was attached to billing.cdr by hand.';
+
 CREATE FUNCTION billing._check_archived_table(archive integer, partition regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -219,16 +257,12 @@ BEGIN
 			HINT = 'Keep those you want elsewhere, delete them from billing.cdr, run unarchive() and insert them again: then they are rated, and duplicates are noticed.';
 	END IF;
 
-	SELECT string_agg(t.line, ', ' ORDER BY t.line) INTO counted FROM (
-		SELECT format('%s %s calls %s', rtrim(c.leg || ' ' || c.currency), sum(c.calls), trim_scale(sum(c.amount))) AS line
-		FROM billing._counted_in(partition) c GROUP BY c.leg, c.currency HAVING sum(c.calls) <> 0) t;
-	SELECT string_agg(t.line, ', ' ORDER BY t.line) INTO recorded FROM (
-		SELECT format('%s %s calls %s', k.key, k.value ->> 'calls', trim_scale((k.value ->> 'amount')::numeric)) AS line
-		FROM jsonb_each(kept.totals) k WHERE (k.value ->> 'calls')::bigint <> 0) t;
-	IF counted IS DISTINCT FROM recorded THEN
+	counted := billing._counted_totals(partition);
+	recorded := billing._recorded_totals(kept.totals);
+	IF counted <> recorded THEN
 		RAISE EXCEPTION '% does not hold the calls that were archived', partition USING
 			ERRCODE = 'object_not_in_prerequisite_state',
-			DETAIL = format('Archived were: %s; it adds up to: %s.', coalesce(recorded, 'nothing'), coalesce(counted, 'nothing')),
+			DETAIL = format('Archived were: %s; it adds up to: %s.', recorded, counted),
 			HINT = 'Restore it from its dump.';
 	END IF;
 END $$;
@@ -282,8 +316,10 @@ BEGIN
 	PERFORM billing._require_ledger();
 	PERFORM billing._require_read_committed('billing.unarchive()');
 	PERFORM billing._lock_archive();
+	-- Of several of the name, the one that the table holds.
 	SELECT a.* INTO kept FROM billing.archived_partition a
-	WHERE a.name IN (unarchive.name, 'billing.' || quote_ident(unarchive.name)) AND a.readopted_at IS NULL;
+	WHERE a.name IN (unarchive.name, 'billing.' || quote_ident(unarchive.name)) AND a.readopted_at IS NULL
+	ORDER BY a.id = billing._archive_in(to_regclass(a.name)) DESC NULLS LAST, a.id DESC LIMIT 1;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no archived partition "%"', name USING
 			ERRCODE = 'no_data_found',
@@ -319,6 +355,7 @@ BEGIN
 	UNION ALL
 	SELECT a.name, format('archive %s is a partition again, but was not taken back by billing.unarchive()', a.id)
 	FROM billing.archived_partition a
-	WHERE a.readopted_at IS NULL AND EXISTS (SELECT FROM pg_partition_ancestors(to_regclass(a.name)) r WHERE r.relid = 'billing.cdr'::regclass);
+	WHERE a.readopted_at IS NULL AND a.id = CASE WHEN EXISTS (SELECT FROM pg_partition_ancestors(to_regclass(a.name)) r WHERE r.relid = 'billing.cdr'::regclass)
+		THEN billing._archive_in(to_regclass(a.name)) END;
 END $$;
 COMMENT ON FUNCTION billing._verify_archive() IS 'What is wrong with archived partitions, for billing.verify(): recorded totals that differ from the sums of their slot in billing.usage, slots without an archive, archived tables that were attached by hand. Empty when all is right.';

@@ -15,7 +15,7 @@ CREATE TABLE billing.archived_partition (
 	CONSTRAINT archived_partition_pkey PRIMARY KEY (id),
 	CONSTRAINT archived_partition_period CHECK (starts_at < ends_at AND isfinite(ends_at))
 );
-CREATE UNIQUE INDEX archived_partition_name ON billing.archived_partition (name) WHERE readopted_at IS NULL;
+CREATE INDEX archived_partition_name ON billing.archived_partition (name) WHERE readopted_at IS NULL;
 
 COMMENT ON TABLE billing.archived_partition IS 'Partitions that billing.archive() has taken out of billing.cdr. Their calls stay counted in billing.usage, under slot = -id; a call that arrives for their time is stored as too_old (design 6).';
 COMMENT ON COLUMN billing.archived_partition.id IS 'Key; the calls are counted in the rows of billing.usage with slot = -id.';
