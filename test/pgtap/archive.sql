@@ -84,6 +84,7 @@ SELECT results_eq('SELECT leg, sum(calls), sum(amount), sum(credit) FROM billing
 SELECT is(pg_temp.owed(1), 3.00, 'issue 4.8: the customer owes what he owed');
 SELECT is(pg_temp.owed(3), 2.40, 'issue 4.8: and so does who dialled');
 SELECT is_empty('SELECT * FROM billing._verify_archive()', 'verify: the archive is as recorded');
+SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing wrong');
 SELECT is(billing._archived_until(), '2025-02-01 00:00Z'::timestamptz, 'the horizon');
 SELECT is((SELECT archived_by FROM billing.archived_partition), current_user::text, 'C19: who archived it is kept');
 
@@ -210,6 +211,7 @@ SELECT set_eq('SELECT * FROM pg_temp.every_key', 'SELECT * FROM before', 'promis
 SELECT is_empty('SELECT * FROM pg_temp.wrong_usage', 'promise 3: all of it live or folded');
 SELECT is_empty('SELECT * FROM pg_temp.wrong_months', 'design 6: months are the sum of their folded days');
 SELECT is_empty('SELECT * FROM billing._verify_archive()', 'verify: nothing is left of the archive');
+SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing wrong in what is back');
 SELECT is(billing._archived_until(), NULL, 'there is no horizon');
 SELECT pg_temp.load('a', '2025-01-10 10:00Z', 60), pg_temp.load('new', '2025-01-15 10:00Z', 600);
 SELECT is(pg_temp.owed(1), 9.00, 'unarchive: the file is loaded again: the known call once (3.00), the new one charged: 10 x 0.60');
@@ -266,6 +268,7 @@ SELECT billing.unarchive('cdr_2024_12a');
 SELECT billing.settle_credits();
 SELECT is(pg_temp.owed(5), 0.90, 'unarchive: it owes the same');
 SELECT is_empty('SELECT * FROM pg_temp.wrong_usage UNION ALL SELECT account_id, leg, month, NULL, NULL, currency FROM pg_temp.wrong_months', 'promise 3: usage, still');
+SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing wrong at the end');
 
 -- The way out.
 SELECT is((SELECT count(*) FROM billing.archive('2025-02-01')), 2::bigint, 'archived once more');
