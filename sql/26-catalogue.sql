@@ -208,6 +208,11 @@ BEGIN
 				AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES FROM (%L) TO (%L)', lower_bound, upper_bound))
 		THEN
 			RAISE NOTICE 'a partition from % to % stands already', lower_bound, upper_bound;
+		ELSIF EXISTS (
+			SELECT FROM billing.archived_partition a
+			WHERE a.readopted_at IS NULL AND a.starts_at <= lower_bound AND upper_bound <= a.ends_at)
+		THEN
+			RAISE NOTICE 'the calls from % to % are archived', lower_bound, upper_bound;
 		ELSE
 			moved := billing._add_partition(lower_bound, upper_bound);
 			RAISE NOTICE 'partition % from % to %, % calls moved', billing._partition_name(lower_bound, upper_bound), lower_bound, upper_bound, moved;
@@ -217,7 +222,7 @@ BEGIN
 	END LOOP;
 	RETURN added;
 END $$;
-COMMENT ON FUNCTION billing.create_partitions(timestamptz, timestamptz, interval) IS 'Adds partitions of billing.cdr from starts on, each as long as step, until ends is covered; returns how many. Months and days are those of the session''s time zone. What stands already is skipped; calls that wait in the default partition move as they are, not rated again. For the owner of billing.cdr; loads wait until the transaction ends. 22023 for bounds or steps that make no sense, 42P17 when a partition with other bounds is in the way, 55000 without a ledger.';
+COMMENT ON FUNCTION billing.create_partitions(timestamptz, timestamptz, interval) IS 'Adds partitions of billing.cdr from starts on, each as long as step, until ends is covered; returns how many. Months and days are those of the session''s time zone. What stands already is skipped, and so is what is archived; calls that wait in the default partition move as they are, not rated again. For the owner of billing.cdr; loads wait until the transaction ends. 22023 for bounds or steps that make no sense, 42P17 when a partition with other bounds is in the way, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.create_partitions(timestamptz, timestamptz, interval) FROM PUBLIC;
 
 CREATE FUNCTION billing._check_adoptable(partition regclass) RETURNS void

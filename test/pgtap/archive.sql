@@ -99,6 +99,8 @@ SELECT is(pg_temp.owed(3), 2.50, 'K4: one more minute at 0.10, no fee');
 DELETE FROM billing.cdr WHERE call_id = 'x3';
 SELECT billing.settle_credits();
 
+SELECT is(billing.create_partitions('2025-01-01', '2025-03-01'), 0, 'issue 4.8: no new partition is made for what is archived');
+
 -- What arrives late.
 SELECT pg_temp.load('a', '2025-01-10 10:00Z', 60), pg_temp.load('new', '2025-01-15 10:00Z', 600), pg_temp.load('first', '2025-01-01 00:00Z', 60);
 SELECT results_eq($$SELECT call_id, status, customer_reason, provider_reason, coalesce(customer_account_id, provider_account_id), coalesce(customer_amount, provider_amount), rated_at IS NOT NULL
