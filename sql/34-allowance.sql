@@ -158,25 +158,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._pool_of(bigint, bigint, text, timestamptz) IS 'The plan that covers a leg of a call at an instant: the service''s own, of a virtual number its primary''s, with that service; else the account''s, with a null service; null: none (D9 to D11).';
 
-CREATE FUNCTION billing._covering(allowance_ids bigint[], number text) RETURNS integer[]
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT array_agg(u.place::integer ORDER BY billing.length(m.prefix) DESC, u.id)
-	FROM unnest($1) WITH ORDINALITY u(id, place)
-		CROSS JOIN LATERAL (
-			SELECT p.prefix, p.included FROM billing.allowance_prefix p
-			WHERE p.allowance_id = u.id AND p.prefix OPERATOR(billing.@>) $2
-			ORDER BY billing.length(p.prefix) DESC LIMIT 1) m
-	WHERE m.included
-$$;
-COMMENT ON FUNCTION billing._covering(bigint[], text) IS 'Which of the allowances cover a number, as places in the array, in the order in which they are drawn from: the longest prefix first, then the lower id. Of the prefixes of each the longest decides (D12). Null: none.';
-
 CREATE FUNCTION billing.allowance_remaining(account_id bigint, service_id bigint, leg text, number text, at timestamptz DEFAULT now()) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	pool record;
 	cycle record;
-	covering integer[];
-	ids bigint[];
 	seconds bigint;
 BEGIN
 	pool := billing._pool_of(account_id, service_id, leg, at);
@@ -189,15 +175,17 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN 0;
 	END IF;
-	ids := ARRAY(SELECT a.id FROM billing.allowance a WHERE a.plan_id = pool.plan_id AND a.leg = allowance_remaining.leg ORDER BY a.id);
-	covering := billing._covering(ids, ltrim(number, '+'));
 	SELECT sum(coalesce(l.granted + l.rolled_over - l.used,
 		billing._granted(a.seconds, cycle.cycle, cycle.first_cycle, cycle.whole_from, cycle.first_day)
 			+ billing._rolled_over(allowance_remaining.account_id, pool.pool_service_id, a.id, cycle.first_day, cycle.since))) INTO seconds
-	FROM unnest(covering) u(place)
-		JOIN billing.allowance a ON a.id = ids[u.place]
+	FROM billing.allowance a
+		CROSS JOIN LATERAL (
+			SELECT p.included FROM billing.allowance_prefix p
+			WHERE p.allowance_id = a.id AND p.prefix OPERATOR(billing.@>) ltrim(allowance_remaining.number, '+')
+			ORDER BY billing.length(p.prefix) DESC LIMIT 1) m
 		LEFT JOIN billing.allowance_cycle l ON l.account_id = allowance_remaining.account_id AND l.service_id IS NOT DISTINCT FROM pool.pool_service_id
-			AND l.allowance_id = a.id AND l.cycle = cycle.first_day AND l.since = cycle.since;
+			AND l.allowance_id = a.id AND l.cycle = cycle.first_day AND l.since = cycle.since
+	WHERE a.plan_id = pool.plan_id AND a.leg = allowance_remaining.leg AND m.included;
 	RETURN coalesce(seconds, 0);
 END $$;
 COMMENT ON FUNCTION billing.allowance_remaining(bigint, bigint, text, text, timestamptz) IS 'Included seconds that a call to a number (of a DID leg: to the DID) could still draw on a leg of an account, found by a service or none, with this rating instant: as of the last settling of its pool (billing.settle_credits()). 0 where no allowance covers it.';

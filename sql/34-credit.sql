@@ -118,9 +118,18 @@ COMMENT ON FUNCTION billing._allowance_credit(anyelement, text, numeric, bigint,
 
 CREATE FUNCTION billing._pool_calls(leg text, by_service boolean) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $function$
+	-- Which allowances cover a call: of the prefixes of each the longest decides (D12); they are drawn from in the order
+	-- of their longest prefix, then of their id. Only what costs something draws.
 	-- A call is looked for by its start. One that is answered more than 31 days after it, or a day before it, draws nothing.
 	SELECT format($query$
-		SELECT c AS cdr, c.id, c.started_at, c.%2$I AS amount, c.%3$I::bigint AS billsec, %4$s AS number,
+		SELECT c AS cdr, c.id, c.started_at, c.%2$I AS amount, c.%3$I::bigint AS billsec,
+			CASE WHEN c.%2$I > 0 AND c.%2$I <> 'NaN' AND c.%3$I > 0 THEN ARRAY(
+				SELECT u.place FROM unnest($9) WITH ORDINALITY u(id, place)
+					CROSS JOIN LATERAL (
+						SELECT p.prefix, p.included FROM billing.allowance_prefix p
+						WHERE p.allowance_id = u.id AND p.prefix OPERATOR(billing.@>) %4$s
+						ORDER BY billing.length(p.prefix) DESC LIMIT 1) m
+				WHERE m.included ORDER BY billing.length(m.prefix) DESC, u.id) ELSE '{}' END AS covering,
 			billing._usage_day(i.at, $3) AS day, coalesce((SELECT s.cost_center FROM billing.service s WHERE s.id = %5$s), '') AS cost_center,
 			%6$s AS destination, %7$s AS fee
 		FROM billing.cdr c
@@ -137,11 +146,11 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_tem
 		CASE WHEN $1 LIKE 'did%' THEN format($$coalesce((SELECT k.amount FROM billing.credit k WHERE k.cdr_id = c.id AND k.started_at = c.started_at AND k.leg = %L AND k.kind = 'session_fee'), 0)$$, $1)
 			ELSE '0::numeric' END,
 		CASE WHEN $2 THEN format('c.%I IN (SELECT s.id FROM billing.service s WHERE s.id = $2 OR s.primary_id = $2)', l.service)
-			WHEN l.service IS NOT NULL THEN format('(c.%1$I IS NULL OR (SELECT p.pool_service_id FROM billing._pool_of(c.%2$I, c.%1$I, %3$L, i.at) p) IS NULL)', l.service, $1 || '_account_id', $1)
+			WHEN l.service IS NOT NULL THEN format('(c.%1$I IS NULL OR c.%1$I = ANY ($8) OR (SELECT p.pool_service_id FROM billing._pool_of(c.%2$I, c.%1$I, %3$L, i.at) p) IS NULL)', l.service, $1 || '_account_id', $1)
 			ELSE '$2 IS NULL' END)
 	FROM (SELECT CASE $1 WHEN 'customer' THEN 'customer_service_id' WHEN 'provider' THEN 'provider_service_id' WHEN 'did_owner' THEN 'did_service_id' END AS service) l
 $function$;
-COMMENT ON FUNCTION billing._pool_calls(text, boolean) IS 'The query for the calls of a cycle that belong to a pool, in the order in which they draw (reading 25). $1 account, $2 service or null, $3 its time zone, $4 first day, $5 day behind the last, $6 and $7 from and to when the plan holds.';
+COMMENT ON FUNCTION billing._pool_calls(text, boolean) IS 'The query for the calls of a cycle that belong to a pool, in the order in which they draw (reading 25). $1 account, $2 service or null, $3 its time zone, $4 first day, $5 day behind the last, $6 and $7 from and to when the plan holds, $8 services of the account that have never had a plan of their own, $9 allowances; covering are places among these.';
 
 CREATE FUNCTION billing._write_cycle(account_id bigint, service_id bigint, leg text, allowance_id bigint, cycle date, since timestamptz,
 	granted bigint, rolled_over bigint, used bigint) RETURNS void
@@ -153,8 +162,9 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $
 $$;
 COMMENT ON FUNCTION billing._write_cycle(bigint, bigint, text, bigint, date, timestamptz, bigint, bigint, bigint) IS 'Keeps what a cycle of a pool has come to in billing.allowance_cycle; writes only what differs.';
 
+-- Without a sort the calls are read in the order of an index, and no further than there is something to draw.
 CREATE FUNCTION billing._replay_pool(account_id bigint, service_id bigint, leg text, day date) RETURNS date
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_sort = off SET jit = off AS $$
 DECLARE
 	account record;
 	span record;
@@ -163,6 +173,7 @@ DECLARE
 	place integer;
 	calls text := billing._pool_calls(leg, service_id IS NOT NULL);
 	pool_name text := coalesce('service:' || service_id, 'account:' || account_id);
+	unplanned bigint[];
 	-- The allowances of the cycle's plan, side by side.
 	ids bigint[];
 	names text[];
@@ -192,6 +203,10 @@ BEGIN
 		RETURN day + 1;
 	END IF;
 	span := billing._pool_span(account_id, service_id, day);
+	unplanned := ARRAY(
+		SELECT s.id FROM billing.service s JOIN billing.service e ON e.id = coalesce(s.primary_id, s.id)
+		WHERE s.account_id = _replay_pool.account_id AND _replay_pool.service_id IS NULL AND e.plan_id IS NULL
+			AND NOT EXISTS (SELECT FROM billing.service_terms t WHERE t.service_id = e.id AND t.plan_id IS NOT NULL));
 	-- Cycles that are no more: a plan has changed since.
 	DELETE FROM billing.allowance_cycle l
 	WHERE l.account_id = _replay_pool.account_id AND l.service_id IS NOT DISTINCT FROM _replay_pool.service_id AND l.leg = _replay_pool.leg
@@ -215,13 +230,12 @@ BEGIN
 		WHERE a.plan_id = cycle.plan_id AND a.leg = _replay_pool.leg;
 		CONTINUE WHEN ids IS NULL;
 
-		FOR call IN EXECUTE calls USING account_id, service_id, account.timezone, cycle.first_day, cycle.end_day, cycle.starts, cycle.ends LOOP
+		FOR call IN EXECUTE calls USING account_id, service_id, account.timezone, cycle.first_day, cycle.end_day, cycle.starts, cycle.ends, unplanned, ids LOOP
 			begun := true;
 			EXIT WHEN 0 >= ALL (rest);
-			CONTINUE WHEN call.amount IS NULL OR call.amount <= 0 OR call.amount = 'NaN' OR call.billsec IS NULL OR call.billsec <= 0;
 			covered := 0;
 			credited := 0;
-			FOREACH place IN ARRAY coalesce(billing._covering(ids, call.number), '{}') LOOP
+			FOREACH place IN ARRAY call.covering LOOP
 				part := least(rest[place], call.billsec - covered);
 				CONTINUE WHEN part <= 0;
 				covered := covered + part;
