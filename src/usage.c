@@ -428,7 +428,7 @@ billing_guard_usage(PG_FUNCTION_ARGS)
 	if (!billing_usage_writer && !TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("billing.usage is written by the accounting pass only"),
+				 errmsg("billing.%s is written by the accounting pass only", RelationGetRelationName(data->tg_relation)),
 				 errdetail("It is the sum over billing.cdr, and nothing else."),
 				 errhint("Change the calls; to count them anew, run SELECT billing.rebuild_usage();")));
 	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !billing_usage_writer)

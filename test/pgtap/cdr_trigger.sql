@@ -78,6 +78,7 @@ SELECT format('CREATE TABLE billing.cdr_turned (%s)', string_agg(format('%I %s%s
 FROM pg_attribute WHERE attrelid = 'billing.cdr'::regclass AND attnum > 0 AND NOT attisdropped \gexec
 ALTER TABLE billing.cdr ATTACH PARTITION billing.cdr_turned FOR VALUES FROM ('2026-03-04 00:00+00') TO ('2026-03-05 00:00+00');
 CREATE TABLE billing.cdr_plain PARTITION OF billing.cdr FOR VALUES FROM ('2026-03-05 00:00+00') TO ('2026-03-06 00:00+00');
+SELECT billing.adopt_partition('billing.cdr_turned'), billing.adopt_partition('billing.cdr_plain');
 
 CREATE TEMP TABLE result (way text, call_id text, rated text);
 -- Takes the rows out of the ledger and keeps what they said.
