@@ -57,8 +57,3 @@ COMMENT ON COLUMN billing.usage_month.month IS 'First day of the month of billin
 COMMENT ON COLUMN billing.usage_month.currency IS 'As in billing.usage.';
 COMMENT ON COLUMN billing.usage_month.amount IS 'Sum of billing.usage.amount of the folded rows.';
 COMMENT ON COLUMN billing.usage_month.credit IS 'Sum of billing.usage.credit of the folded rows.';
-
-CREATE TRIGGER guard_usage BEFORE INSERT ON billing.usage_month
-	FOR EACH ROW EXECUTE FUNCTION billing.guard_usage();
-CREATE TRIGGER guard_usage_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON billing.usage_month
-	FOR EACH STATEMENT EXECUTE FUNCTION billing.guard_usage();
