@@ -127,7 +127,7 @@ BEGIN
 	-- The proof that keep_account() asks for.
 	INSERT INTO billing.timezone_change (account_id, old, new) VALUES (change_timezone.account_id, former, change_timezone.timezone);
 	UPDATE billing.account a SET timezone = change_timezone.timezone WHERE a.id = change_timezone.account_id;
-	PERFORM billing.rebuild_usage(ARRAY[change_timezone.account_id]);
+	PERFORM billing._rebuild_usage(ARRAY[change_timezone.account_id]);
 	PERFORM billing._queue_accounts(ARRAY[change_timezone.account_id]);
 END $$;
 COMMENT ON FUNCTION billing.change_timezone(bigint, text) IS 'Changes the time zone of an account, also of one that has calls: they move to the days and months of the new zone, where they are counted anew at once, and its included minutes at the next settling (design 3); archived calls stay in their days. billing.timezone_change keeps the old zone. Whoever loads calls waits until the transaction ends. 25000 unless READ COMMITTED, P0002 when there is no such account, 22023 for an unknown time zone, 55000 without a ledger.';
@@ -317,10 +317,10 @@ BEGIN
 	EXECUTE format('SELECT count(*) FROM %s', partition) INTO found_calls;
 	IF found_calls > 0 THEN
 		account_ids := billing._accounts_in(partition);
-		PERFORM billing.rebuild_usage(account_ids);
+		PERFORM billing._rebuild_usage(account_ids);
 		PERFORM billing._queue_in(partition, account_ids);
 	END IF;
 	RETURN found_calls;
 END $$;
 COMMENT ON FUNCTION billing.adopt_partition(regclass) IS 'Makes a partition of billing.cdr that was made by CREATE TABLE ... PARTITION OF or ATTACH PARTITION, also one that is divided itself, count its calls when a statement names it; rates those that have no rated_at, counts the accounts of its calls anew and queues their credits. Also repairs one whose triggers were dropped or disabled. Returns how many calls it holds. Whoever loads calls waits until the transaction ends. For the ledger''s owner. 42809 for what is no partition of billing.cdr or holds foreign tables, 55000 when it belongs to somebody else, holds archived calls (see billing.unarchive()) or without a ledger, 25000 unless READ COMMITTED.';
-REVOKE ALL ON FUNCTION billing._renew_counting(regclass), billing._accounts_in(regclass), billing._queue_in(regclass, bigint[]), billing.adopt_partition(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION billing.adopt_partition(regclass) FROM PUBLIC;

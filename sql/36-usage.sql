@@ -75,7 +75,6 @@ LANGUAGE sql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp
 	SELECT * FROM billing._counted_of(partition, NULL)
 $$;
 COMMENT ON FUNCTION billing._counted_in(regclass) IS 'As _counted(), of the calls in one partition of billing.cdr, or a table that was one, and the credits of billing.credit on them.';
-REVOKE ALL ON FUNCTION billing._counted_of(regclass, bigint[]), billing._counted(bigint[]), billing._counted_in(regclass) FROM PUBLIC;
 
 -- Writing.
 
@@ -97,7 +96,7 @@ BEGIN
 	-- In the order of those who load calls and then settle them.
 	LOCK TABLE billing.cdr IN SHARE ROW EXCLUSIVE MODE;
 	LOCK TABLE billing.credit IN SHARE ROW EXCLUSIVE MODE;
-	-- Slot 0 is for who folds: see compact_usage(). The same lock as that of billing.try_usage_slot().
+	-- Slot 0 is for who folds: see compact_usage(). The same locks as in src/usage.c.
 	PERFORM pg_advisory_xact_lock('billing.usage'::regclass::oid::integer, 0);
 END $$;
 COMMENT ON FUNCTION billing._lock_accounting() IS 'Waits for everybody who writes calls, credits or folded rows of billing.usage, and holds the next ones off until the transaction ends.';
@@ -129,14 +128,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._relabel_credits(bigint[]) IS 'Puts the credits of these accounts, a null among them: those without account; null: all; where the charges that they are taken off are counted.';
 
-CREATE FUNCTION billing.rebuild_usage(account_ids bigint[] DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION billing._rebuild_usage(account_ids bigint[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on SET row_security = off SET jit = off AS $$
 DECLARE
 	written bigint;
 BEGIN
-	PERFORM billing._require_ledger();
-	PERFORM billing._require_read_committed('billing.rebuild_usage()');
-	PERFORM billing._lock_accounting();
 	PERFORM billing._relabel_credits(account_ids);
 	DELETE FROM billing.usage u
 	WHERE u.slot >= 0 AND (account_ids IS NULL OR u.account_id = ANY (account_ids) OR (u.account_id IS NULL AND array_position(account_ids, NULL) IS NOT NULL));
@@ -145,6 +141,19 @@ BEGIN
 	FROM billing._counted(account_ids) n;
 	GET DIAGNOSTICS written = ROW_COUNT;
 	PERFORM billing._fold_months(account_ids);
+	RETURN written;
+END $$;
+COMMENT ON FUNCTION billing._rebuild_usage(bigint[]) IS 'What rebuild_usage() does; the caller holds the locks of _lock_accounting() under READ COMMITTED.';
+
+CREATE FUNCTION billing.rebuild_usage(account_ids bigint[] DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	written bigint;
+BEGIN
+	PERFORM billing._require_ledger();
+	PERFORM billing._require_read_committed('billing.rebuild_usage()');
+	PERFORM billing._lock_accounting();
+	written := billing._rebuild_usage(account_ids);
 	IF account_ids IS NULL THEN
 		DELETE FROM billing.usage_orphan o
 		WHERE (o.kind = 'account' AND o.id IN (SELECT a.id FROM billing.account a)) OR (o.kind = 'service' AND o.id IN (SELECT s.id FROM billing.service s))
@@ -152,8 +161,8 @@ BEGIN
 	END IF;
 	RETURN written;
 END $$;
-COMMENT ON FUNCTION billing.rebuild_usage(bigint[]) IS 'Counts the calls and credits of these accounts anew, a null among them: those without account; null: all; and writes billing.usage and billing.usage_month by that. Rows of archived calls stay as they are. Returns how many rows of billing.usage it wrote. For the ledger''s owner; whoever writes calls waits until the transaction ends. 25000 unless READ COMMITTED, 55000 without a ledger.';
-REVOKE ALL ON FUNCTION billing.rebuild_usage(bigint[]), billing._relabel_credits(bigint[]) FROM PUBLIC;
+COMMENT ON FUNCTION billing.rebuild_usage(bigint[]) IS 'Counts the calls and credits of these accounts anew, a null among them: those without account; null: all; and writes billing.usage and billing.usage_month by that. Rows of archived calls stay as they are. Returns how many rows of billing.usage it wrote. For the ledger''s owner; whoever writes calls waits until the transaction ends. 25000 above READ COMMITTED, 55000 without a ledger.';
+REVOKE ALL ON FUNCTION billing.rebuild_usage(bigint[]) FROM PUBLIC;
 
 CREATE FUNCTION billing._fold_slots(first integer, last integer) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on SET jit = off AS $$
@@ -191,17 +200,19 @@ BEGIN
 	RETURN folded;
 END $$;
 COMMENT ON FUNCTION billing._fold_slots(integer, integer) IS 'Folds the rows of the slots above 0 from first to last, which nobody else is writing, into slot 0 and the months, and drops what adds up to nothing; returns how many it folded. The caller holds slot 0.';
-REVOKE ALL ON FUNCTION billing._fold_slots(integer, integer), billing._fold_months(bigint[]) FROM PUBLIC;
 
 CREATE FUNCTION billing.compact_usage() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
-	transactions CONSTANT integer := 1 << 30;	-- see own_slot() in src/usage.c
+	transactions CONSTANT integer := 1 << 30;
+	locks integer;
 	present integer := 0;
 	folded bigint := 0;
 BEGIN
 	PERFORM billing._require_ledger();
-	IF NOT billing.try_usage_slot(0) THEN
+	-- The locks and slots of src/usage.c: see own_slot().
+	locks := 'billing.usage'::regclass::oid::integer;
+	IF NOT pg_try_advisory_xact_lock(locks, 0) THEN
 		RETURN 0;
 	END IF;
 	-- One by one, as an index finds the next: live rows are many, slots are few.
@@ -209,7 +220,7 @@ BEGIN
 		SELECT min(u.slot) INTO present FROM billing.usage u WHERE u.slot > 0 AND u.slot > present AND u.slot < transactions;
 		EXIT WHEN present IS NULL;
 		-- The statements of _fold_slots() begin after the lock is held, so that they see all that was written under it.
-		IF billing.try_usage_slot(present) THEN
+		IF pg_try_advisory_xact_lock(locks, present) THEN
 			folded := folded + billing._fold_slots(present, present);
 		END IF;
 	END LOOP;

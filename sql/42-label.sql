@@ -51,7 +51,7 @@ BEGIN
 	-- The proof that keep_service() asks for.
 	INSERT INTO billing.label_change (kind, object_id, old, new) VALUES ('service', change_cost_center.service_id, former, change_cost_center.cost_center);
 	UPDATE billing.service s SET cost_center = change_cost_center.cost_center WHERE s.id = change_cost_center.service_id;
-	PERFORM billing.rebuild_usage(billing._accounts_naming(ARRAY[change_cost_center.service_id], NULL));
+	PERFORM billing._rebuild_usage(billing._accounts_naming(ARRAY[change_cost_center.service_id], NULL));
 END $$;
 COMMENT ON FUNCTION billing.change_cost_center(bigint, text) IS 'Changes the cost centre of a service (null: none), also of one that has calls: they are counted under the new one (D15); archived calls stay under the old one, which billing.label_change keeps. Whoever loads calls waits until the transaction ends. For the ledger''s owner. P0002 when there is no such service, 25000 unless READ COMMITTED, 55000 without a ledger.';
 
@@ -70,7 +70,7 @@ BEGIN
 	INSERT INTO billing.label_change (kind, object_id, old, new)
 	SELECT 'rate', r.id, r.destination, rename_destination.destination FROM billing.rate r WHERE r.id = ANY (renamed);
 	UPDATE billing.rate r SET destination = rename_destination.destination WHERE r.id = ANY (renamed);
-	PERFORM billing.rebuild_usage(billing._accounts_naming(NULL, renamed));
+	PERFORM billing._rebuild_usage(billing._accounts_naming(NULL, renamed));
 	RETURN cardinality(renamed);
 END $$;
 COMMENT ON FUNCTION billing.rename_destination(bigint[], text) IS 'Gives rates another destination (null: none), also those that have priced calls, which are counted under the new one; archived calls stay under the old one, which billing.label_change keeps. Returns how many rates it changed. Whoever loads calls waits until the transaction ends. For the ledger''s owner. 25000 unless READ COMMITTED, 55000 without a ledger.';
@@ -84,8 +84,7 @@ BEGIN
 		WHERE r.tariff_id = rename_destination.tariff_id AND r.destination IS NOT DISTINCT FROM rename_destination.old), new);
 END $$;
 COMMENT ON FUNCTION billing.rename_destination(bigint, text, text) IS 'Renames a destination (null: none) in all rates of a tariff, as rename_destination(rate_ids, destination).';
-REVOKE ALL ON FUNCTION billing._accounts_naming(bigint[], bigint[]), billing._queue_accounts(bigint[]),
-	billing.change_cost_center(bigint, text), billing.rename_destination(bigint[], text), billing.rename_destination(bigint, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION billing.change_cost_center(bigint, text), billing.rename_destination(bigint[], text), billing.rename_destination(bigint, text, text) FROM PUBLIC;
 
 CREATE FUNCTION billing.count_orphans() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -99,7 +98,7 @@ BEGIN
 	PERFORM billing._require_read_committed(format('INSERT INTO billing.%I of names that calls carry already', TG_TABLE_NAME));
 	PERFORM billing._lock_accounting();
 	account_ids := CASE TG_TABLE_NAME WHEN 'account' THEN ids WHEN 'service' THEN billing._accounts_naming(ids, NULL) ELSE billing._accounts_naming(NULL, ids) END;
-	PERFORM billing.rebuild_usage(account_ids);
+	PERFORM billing._rebuild_usage(account_ids);
 	PERFORM billing._queue_accounts(account_ids);
 	DELETE FROM billing.usage_orphan o WHERE o.kind = TG_TABLE_NAME AND o.id = ANY (ids);
 	RETURN NULL;
