@@ -386,24 +386,25 @@ BEGIN
 	ORDER BY k.place
 	FOR NO KEY UPDATE OF c;
 
-	-- One statement, so that the revision and the row are of one state of the catalogue.
-	WITH call AS MATERIALIZED (
-		SELECT c.id, c.started_at, coalesce(check_closed AND (
-			SELECT bool_or(l.changed AND billing._period_closed(l.old_account_id, l.new_account_id, CASE WHEN isfinite(c.answered_at) THEN c.answered_at ELSE c.started_at END))
-			FROM billing._rerate_legs(c, legs) l), false) AS closed
+	-- One statement, so that the revision and the row are of one state of the catalogue. Few calls if any are of a period
+	-- that was closed since they were selected.
+	WITH closed AS MATERIALIZED (
+		SELECT c.id, c.started_at
 		FROM unnest(ids, begins) k(id, started_at)
 			JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN first AND last
-		WHERE billing._rerate_changes(c, legs)
+		WHERE check_closed AND (
+			SELECT bool_or(l.changed AND billing._period_closed(l.old_account_id, l.new_account_id, CASE WHEN isfinite(c.answered_at) THEN c.answered_at ELSE c.started_at END))
+			FROM billing._rerate_legs(c, legs) l)
 	), kept AS (
 		INSERT INTO billing.rating_revision (run_id, cdr_id, started_at, leg, old_account_id, new_account_id, old_service_id, new_service_id,
 			old_rate_id, new_rate_id, old_billsec, new_billsec, old_amount, new_amount, old_reason, new_reason, old_status, new_status, reason)
 		SELECT _rerate_write.run_id, c.id, c.started_at, l.leg, l.old_account_id, l.new_account_id, l.old_service_id, l.new_service_id,
 			l.old_rate_id, l.new_rate_id, l.old_billsec, l.new_billsec, l.old_amount, l.new_amount, l.old_reason, l.new_reason, l.old_status, l.new_status,
 			_rerate_write.reason
-		FROM call h
-			JOIN billing.cdr c ON c.id = h.id AND c.started_at = h.started_at AND c.started_at BETWEEN first AND last
+		FROM unnest(ids, begins) k(id, started_at)
+			JOIN billing.cdr c ON c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN first AND last
 			CROSS JOIN LATERAL billing._rerate_legs(c, legs) l
-		WHERE l.changed AND NOT h.closed
+		WHERE l.changed AND (c.id, c.started_at) NOT IN (SELECT h.id, h.started_at FROM closed h)
 	), written AS (
 		UPDATE billing.cdr c SET (customer_account_id, customer_service_id, customer_rate_id, customer_billsec, customer_amount, customer_reason,
 				reseller_account_id, reseller_rate_id, reseller_billsec, reseller_amount,
@@ -412,10 +413,12 @@ BEGIN
 				did_owner_account_id, did_owner_rate_id, did_owner_billsec, did_owner_amount,
 				did_provider_account_id, did_provider_rate_id, did_provider_billsec, did_provider_amount, did_reason, status)
 			= (SELECT n.* FROM billing.rerate_call(c, legs) n), rated_at = now()
-		FROM call h
-		WHERE c.id = h.id AND c.started_at = h.started_at AND NOT h.closed AND c.started_at BETWEEN first AND last
+		FROM unnest(ids, begins) k(id, started_at)
+		WHERE c.id = k.id AND c.started_at = k.started_at AND c.started_at BETWEEN first AND last
+			AND billing._rerate_changes(c, legs) AND (c.id, c.started_at) NOT IN (SELECT h.id, h.started_at FROM closed h)
+		RETURNING c.id
 	)
-	SELECT count(*) FILTER (WHERE NOT h.closed), count(*) FILTER (WHERE h.closed) INTO changed, skipped FROM call h;
+	SELECT (SELECT count(*) FROM written), (SELECT count(*) FROM closed) INTO changed, skipped;
 END $$;
 COMMENT ON FUNCTION billing._rerate_write(bigint, bigint[], timestamptz[], text[], boolean, text) IS 'Locks these calls and rates their named legs again: writes those that change and what changed. The trigger zz_rate leaves such rows as they are, for no raw column changes. Keys in order of started_at.';
 REVOKE ALL ON FUNCTION billing._rerate_write(bigint, bigint[], timestamptz[], text[], boolean, text) FROM PUBLIC;
