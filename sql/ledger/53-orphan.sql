@@ -39,3 +39,9 @@ CREATE TRIGGER count_orphans AFTER INSERT ON billing.service REFERENCING NEW TAB
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('count_orphans');
 CREATE TRIGGER count_orphans AFTER INSERT ON billing.rate REFERENCING NEW TABLE AS written
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('count_orphans');
+
+-- A data-only restore counts the calls itself, and must not bring the months on top.
+CREATE TRIGGER guard_usage BEFORE INSERT ON billing.usage_month
+	FOR EACH ROW EXECUTE FUNCTION billing.guard_usage();
+CREATE TRIGGER guard_usage_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON billing.usage_month
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.guard_usage();
