@@ -278,6 +278,15 @@ SELECT results_eq('SELECT call_id, amount, credit, net FROM billing.charge WHERE
 	'K4: a fee that an earlier call of the session has paid is credited once, not by the allowance again');
 SELECT is_empty('SELECT pg_temp.adds_up()', 'design 6: usage.credit is the sum of the credits');
 
+-- Another time zone: a call on the last evening of a month in Vilnius is in the next one in Kiritimati, 12 hours ahead.
+SELECT pg_temp.load('k', '800', '2026-08-31 12:00', 10);
+SELECT billing.settle_credits();
+SELECT lives_ok('SELECT billing.change_timezone(8, ''Pacific/Kiritimati'')', 'the account moves');
+SELECT billing.settle_credits();
+SELECT is((SELECT string_agg(format('%s %s %s', call_id, k.cycle, k.day), ', ' ORDER BY call_id) FROM billing.credit k JOIN billing.cdr c ON c.id = k.cdr_id WHERE call_id IN ('k', 'z1', 'z2')),
+	'k 2026-09-01 2026-09-01, z1 2026-03-01 2026-03-01', 'design 3: its cycles move with it: z1 and z2 share 100 seconds of March now');
+SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing');
+
 -- All at once: everything queued again and again gives the same.
 DROP TABLE pg_temp.once;
 CREATE TABLE pg_temp.once AS SELECT * FROM billing.credit;
@@ -286,6 +295,7 @@ UPDATE billing.cdr SET rated_at = NULL WHERE call_id NOT LIKE 'r_';
 SELECT billing.settle_credits();
 SELECT set_eq('SELECT * FROM billing.credit', 'SELECT * FROM pg_temp.once', 'P18: settled once more, not even a row is written anew');
 SELECT set_eq('SELECT * FROM billing.allowance_cycle', 'SELECT * FROM pg_temp.cycles', 'P18: nor are the cycles');
+SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing');
 TRUNCATE billing.cdr;
 SELECT billing.settle_credits();
 SELECT is_empty('SELECT FROM billing.credit UNION ALL SELECT FROM billing.allowance_cycle', 'TRUNCATE leaves nothing');

@@ -213,5 +213,39 @@ SELECT pg_temp.list('sane', '{"price": 0.30}', provider => true);
 SELECT is(format('%s, %s', c.status, c.provider_amount), 'partial, -50.00000000', 'the other leg of such a call is priced')
 FROM pg_temp.call('{"auth_code": "by exchange", "billsec": 10000, "provider_code": "sane"}') AS c;
 
+-- Covered seconds (D10, readings 24 and 25): the first billed seconds have price 0.
+CREATE FUNCTION pg_temp.rest(name text, seconds numeric, covered bigint, leg text DEFAULT 'customer') RETURNS numeric LANGUAGE sql AS $$
+	SELECT trim_scale(billing.covered_amount(jsonb_populate_record(NULL::billing.cdr, jsonb_build_object('started_at', '2026-03-01', 'callee', '442079460000', 'billsec', seconds,
+		CASE leg WHEN 'provider' THEN 'provider_code' ELSE 'auth_code' END, name)), leg, covered))
+$$;
+-- 100 s are 60 at 1.20 and 60 at 0.60: 1.80
+SELECT pg_temp.list('c first', '{"price": 0.60, "first_price": 1.20, "first_increment": 60, "next_increment": 30}');
+SELECT is(pg_temp.rest('c first', 100, n), a, format('reading 24: %s of 120 billed seconds covered', n))
+FROM (VALUES (0, 1.80), (30, 0.60 + 0.60), (60, 0.60), (90, 0.30), (119, 0.01), (120, 0), (121, 0)) v(n, a);
+-- 45 s by 10, 20 free, 10: 30 are billed, 0.30
+SELECT pg_temp.list('c free', '{"price": 0.60, "first_increment": 10, "free_seconds": 20, "next_increment": 10}');
+SELECT is(pg_temp.rest('c free', 45, n), a, format('C19: free seconds draw nothing: %s of 30 covered', n)) FROM (VALUES (0, 0.30), (10, 0.20), (29, 0.01), (30, 0)) v(n, a);
+-- 61 s by 60/45 aligned are 90: 60 at 1.20 and 30 at 0.60
+SELECT pg_temp.list('c aligned', '{"price": 0.60, "first_price": 1.20, "first_increment": 60, "next_increment": 45, "increment_rule": "aligned"}');
+SELECT is(pg_temp.rest('c aligned', 61, n), a, format('K17: aligned, %s of 90 covered', n)) FROM (VALUES (0, 1.50), (30, 0.90), (70, 0.20), (90, 0)) v(n, a);
+-- 120 s: a minute at 0.60, then 0.30
+INSERT INTO billing.rate_step (rate_id, from_second, price, increment) SELECT pg_temp.list('c step', '{"price": 0.60}'), 60, 0.30, 1;
+SELECT is(pg_temp.rest('c step', 120, n), a, format('K22: the dear minute is covered first: %s of 120', n)) FROM (VALUES (0, 0.90), (60, 0.30), (90, 0.15), (120, 0)) v(n, a);
+-- (1 + 0.60 a minute) x 1.1, at most 2: 60 s 1.76; 120 s 2.42, with 30 covered (1 + 0.90) x 1.1 = 2.09
+SELECT pg_temp.list('c most', '{"price": 0.60, "connect_fee": 1, "surcharge_percent": 10, "max_amount": 2}');
+SELECT is(pg_temp.rest('c most', s, n), a, format('reading 25: fee, surcharge and maximum of what remains: %s of %s s', n, s))
+FROM (VALUES (60, 0, 1.76), (60, 30, 1.43), (60, 59, 1.111), (60, 60, 0), (120, 0, 2), (120, 30, 2), (120, 60, 1.76)) v(s, n, a);
+SELECT pg_temp.list('c least', '{"price": 0.60, "min_amount": 1.5, "grace_seconds": 5, "attempt_fee": 0.05}');
+SELECT is(pg_temp.rest('c least', s, n), a, format('reading 25: the minimum falls away with the whole call only: %s of %s s', n, s)) FROM (VALUES (60, 0, 1.5), (60, 59, 1.5), (60, 60, 0), (240, 60, 1.8), (5, 0, 0), (5, 9, 0)) v(s, n, a);
+SELECT is(pg_temp.rest('c least', NULL, 60), 0.05, 'reading 19: an attempt is never covered');
+-- 0.30 USD remain, * 150
+SELECT pg_temp.list('c exchange', '{"price": 0.60}', 'USD', 'JPY');
+SELECT is(pg_temp.rest('c exchange', 60, 30), 45.0, 'reading 38: in the account''s currency');
+SELECT is(pg_temp.rest('sane', 60, n, 'provider'), a, format('reading 7: the provider''s sign stays: %s of 60', n)) FROM (VALUES (0, -0.30), (30, -0.15), (60, 0)) v(n, a);
+SELECT pg_temp.list('c paid', '{"price": -0.60}');
+SELECT is(pg_temp.rest('c paid', 60, n), a, format('a negative price: %s of 60', n)) FROM (VALUES (0, -0.60), (30, -0.30), (60, 0)) v(n, a);
+-- the longest call at the biggest price that fits: 99999999.99999999 * (599999 - 599939) / 60
+SELECT is(pg_temp.rest('biggest', 599999, 599939), 99999999.99999999, 'promise 5: the rest of the biggest amount is exact');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS billing CASCADE;
 SELECT billing.create_ledger();
-SELECT plan(29);
+SELECT plan(32);
 
 INSERT INTO billing.tariff (id, name, currency) VALUES (101, 'retail', 'USD'), (102, 'wholesale', 'USD'), (103, 'vendor', 'USD'), (104, 'anyone', 'GBP');
 INSERT INTO billing.rate (id, tariff_id, prefix, destination, price) VALUES
@@ -107,6 +107,18 @@ SELECT results_eq($$SELECT calls, calls_with_both, revenue, cost, margin_percent
 	WHERE month = '2026-03-01' AND currency = 'USD' AND destination = 'UK'$$,
 	-- booth, direct, no cost, no reseller, on-net, free; revenue 0.60 + 1.00 + 0.25 + 0, cost 0.40 + 0.40 + 0 + 0; 105 / 1.85 = 56.76
 	$$VALUES (6::bigint, 4::bigint, 1.85, 0.80, 56.76, 1::bigint, 2.00)$$, 'with the same columns as the summary');
+
+-- Credits of every leg. Booth 1.00 - 0.30, callshop 0.60 - 0.10, vendor -0.40 + 0.05: the operator earns 0.50 - 0.35, the callshop 0.70 - 0.50.
+INSERT INTO billing.credit (cdr_id, started_at, leg, kind, pool, allowance, amount, account_id, day)
+SELECT c.id, c.started_at, v.leg, 'allowance', 'by hand', 'x', v.amount, v.account_id, '2026-03-01'
+FROM billing.cdr c, LATERAL (VALUES ('customer', 0.30, c.customer_account_id), ('reseller', 0.10, c.reseller_account_id), ('provider', -0.05, c.provider_account_id)) v(leg, amount, account_id) WHERE c.id = 1;
+SELECT results_eq('SELECT revenue, cost, operator_margin, reseller_margin, revenue_credit, cost_credit FROM billing.margin WHERE cdr_id = 1', 'VALUES (0.50, 0.35, 0.15, 0.20, 0.10, 0.05)',
+	'design 6: margins are of what is owed after all');
+SELECT results_eq('SELECT leg, amount, credit, net FROM billing.charge WHERE cdr_id = 1 ORDER BY amount', 'VALUES (''provider'', -0.40, -0.05, -0.35), (''reseller'', 0.60, 0.10, 0.50), (''customer'', 1.00, 0.30, 0.70)',
+	'design 6: gross, credit and net of each leg');
+SELECT results_eq('SELECT owed, credit, net FROM billing.provider_reconciliation r JOIN billing.cdr c ON c.provider_account_id = r.provider_id WHERE c.id = 1 AND r.credit <> 0',
+	'SELECT sum(-amount), 0.05, sum(-amount) - 0.05 FROM billing.charge h JOIN billing.cdr c ON c.provider_account_id = h.account_id WHERE c.id = 1 AND h.leg = ''provider'' AND h.destination IN (SELECT destination FROM billing.charge WHERE cdr_id = 1 AND leg = ''provider'') AND billing._month(h.instant, ''UTC'') = ''2026-03-01''',
+	'design 6: owed, credit and net of a provider');
 
 SELECT * FROM finish();
 ROLLBACK;
