@@ -58,6 +58,15 @@ SELECT throws_ok($$SELECT billing.rerate_call(c, '{owner}') FROM billing.cdr c$$
 SELECT throws_ok($$SELECT billing.rerate_call(c, '{}') FROM billing.cdr c$$, '22023', NULL, 'so are none');
 SELECT ok((SELECT r IS NULL FROM billing.rerate_call(NULL::billing.cdr) r), 'null gives null');
 
+-- V7: when the call was rated, nobody sold anything; since then there are customers, and this one is not among them.
+CREATE FUNCTION pg_temp.unsold(legs text[]) RETURNS text LANGUAGE sql AS $$
+	SELECT format('%s/%s/%s/%s', r.status, r.customer_amount, r.customer_reason, r.provider_amount)
+	FROM billing.rerate_call(jsonb_populate_record(NULL::billing.cdr, '{"started_at": "2026-03-10", "answered_at": "2026-03-10", "billsec": 60, "callee": "442079460001",
+		"provider_code": "carrier", "provider_account_id": 9, "provider_rate_id": 21, "provider_billsec": 60, "provider_amount": -0.30, "status": "rated"}'), $1) r;
+$$;
+SELECT is(pg_temp.unsold('{provider}'), 'rated///-0.36000000', 'V7: the provider''s leg again brings no customer in');
+SELECT is(pg_temp.unsold(NULL), 'partial//no_account/-0.36000000', 'as all legs again would');
+
 -- Reasons and status of a mixture. The customer's list and the shop's lose the UK, one after the other.
 INSERT INTO billing.rate (tariff_id, prefix, price, valid_from, withdrawn) VALUES (1, '44', 0, '2026-01-01', true);
 SELECT is((SELECT format('%s %s %s %s', r.status, r.customer_reason, r.customer_amount, r.reseller_amount) FROM billing.cdr c CROSS JOIN LATERAL billing.rerate_call(c, '{customer}') r WHERE c.call_id = 'booth'),
