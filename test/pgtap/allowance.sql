@@ -278,6 +278,25 @@ SELECT results_eq('SELECT call_id, amount, credit, net FROM billing.charge WHERE
 	'K4: a fee that an earlier call of the session has paid is credited once, not by the allowance again');
 SELECT is_empty('SELECT pg_temp.adds_up()', 'design 6: usage.credit is the sum of the credits');
 
+-- Other legs: a reseller's minutes, and those of who dials a DID. 0.40 and 0.20 a minute.
+INSERT INTO billing.tariff (id, name, currency) VALUES (11, 'wholesale', 'USD');
+INSERT INTO billing.rate (id, tariff_id, prefix, price) VALUES (111, 11, '1', 0.40);
+INSERT INTO billing.plan (id, name, tariff_id) VALUES (11, 'wholesale', 11), (12, 'dialler', 1);
+INSERT INTO billing.allowance (id, plan_id, name, leg, seconds) VALUES (11, 11, 'bulk', 'reseller', 90), (12, 12, 'in', 'did_incoming', 90);
+INSERT INTO billing.allowance_prefix VALUES (11, '1', true), (12, '3705', true);
+INSERT INTO billing.account (id, name, currency, plan_id, parent_id) VALUES (11, 'callshop', 'USD', 11, NULL), (12, 'booth', 'USD', NULL, NULL);
+UPDATE billing.account SET parent_id = 11, tariff_id = 1, terms_from = '2020-01-01' WHERE id = 12;
+INSERT INTO billing.account (id, name, currency, plan_id) VALUES (13, 'dialler', 'USD', 12);
+INSERT INTO billing.service (id, account_id, kind, identifier) VALUES (121, 12, 'auth_code', 'booth'), (131, 13, 'ani', '1300');
+INSERT INTO billing.did_rate (id, leg, number, currency, price) VALUES (112, 'did_incoming', '37052000001', 'USD', 0.20);
+INSERT INTO billing.cdr (source, call_id, started_at, billsec, auth_code, callee) VALUES ('s', 'b1', '2026-03-01', 60, 'booth', '12125550000'), ('s', 'b2', '2026-03-02', 60, 'booth', '12125550000');
+INSERT INTO billing.cdr (source, call_id, started_at, billsec, caller, callee) VALUES ('s', 'i1', '2026-03-01', 60, '1300', '37052000001'), ('s', 'i2', '2026-03-02', 60, '1300', '37052000001');
+SELECT billing.settle_credits();
+SELECT results_eq('SELECT call_id, leg, amount, credit FROM billing.charge WHERE call_id IN (''b1'', ''b2'', ''i1'', ''i2'') AND leg <> ''did_owner'' ORDER BY 1, 2',
+	'VALUES (''b1'', ''customer'', 0.60, 0.0), (''b1'', ''reseller'', 0.40, 0.40), (''b2'', ''customer'', 0.60, 0.0), (''b2'', ''reseller'', 0.40, 0.20), (''i1'', ''did_incoming'', 0.20, 0.20), (''i2'', ''did_incoming'', 0.20, 0.10)',
+	'design 3: an allowance covers the leg that it names');
+SELECT is(billing.allowance_remaining(11, NULL, 'reseller', '12125550000', '2026-04-01'), 90::bigint, 'and so does what remains');
+
 -- Another time zone: a call on the last evening of a month in Vilnius is in the next one in Kiritimati, 12 hours ahead.
 SELECT pg_temp.load('k', '800', '2026-08-31 12:00', 10);
 SELECT billing.settle_credits();
