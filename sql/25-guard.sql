@@ -210,15 +210,17 @@ CREATE FUNCTION billing._account_has_calls(account_id bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	LOCK TABLE billing.cdr IN SHARE MODE;
+	LOCK TABLE billing.entry IN SHARE MODE;
 	RETURN EXISTS (SELECT FROM billing.cdr c WHERE c.customer_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.reseller_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.provider_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.did_incoming_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.did_owner_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.did_provider_account_id = _account_has_calls.account_id)
-		OR EXISTS (SELECT FROM billing.usage u WHERE u.account_id = _account_has_calls.account_id AND u.slot < 0);
+		OR EXISTS (SELECT FROM billing.usage u WHERE u.account_id = _account_has_calls.account_id AND u.slot < 0)
+		OR EXISTS (SELECT FROM billing.entry e WHERE e.account_id = _account_has_calls.account_id);
 END $$;
-COMMENT ON FUNCTION billing._account_has_calls(bigint) IS 'Whether a call, present or archived, names the account on any leg, after waiting for loads in flight; reads one index of billing.cdr for each leg.';
+COMMENT ON FUNCTION billing._account_has_calls(bigint) IS 'Whether a call, present or archived, names the account on any leg, or an entry does, after waiting for loads in flight; reads one index of billing.cdr for each leg.';
 
 CREATE FUNCTION billing.keep_account() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -227,7 +229,7 @@ DECLARE
 BEGIN
 	IF TG_OP = 'TRUNCATE' THEN
 		FOR account IN SELECT a.name FROM billing.account a WHERE billing._account_has_calls(a.id) LIMIT 1 LOOP
-			RAISE EXCEPTION 'account "%" has calls and cannot be deleted', account.name USING
+			RAISE EXCEPTION 'account "%" has calls or entries and cannot be deleted', account.name USING
 				ERRCODE = 'restrict_violation',
 				HINT = 'Set active to false.';
 		END LOOP;
@@ -237,11 +239,11 @@ BEGIN
 	IF NOT billing._account_has_calls(OLD.id) THEN
 		RETURN NULL;
 	ELSIF TG_OP = 'DELETE' THEN
-		RAISE EXCEPTION 'account "%" has calls and cannot be deleted', OLD.name USING
+		RAISE EXCEPTION 'account "%" has calls or entries and cannot be deleted', OLD.name USING
 			ERRCODE = 'restrict_violation',
 			HINT = 'Set active to false.';
 	ELSIF NEW.id <> OLD.id OR NEW.currency <> OLD.currency THEN
-		RAISE EXCEPTION 'account "%" has calls: its id and currency stay', OLD.name USING
+		RAISE EXCEPTION 'account "%" has calls or entries: its id and currency stay', OLD.name USING
 			ERRCODE = 'restrict_violation',
 			DETAIL = format('Its amounts are in %s.', OLD.currency),
 			HINT = 'Make a new account and end the services of this one.';
@@ -249,14 +251,14 @@ BEGIN
 		SELECT FROM (SELECT c.old, c.new FROM billing.timezone_change c WHERE c.account_id = NEW.id AND c.changed_at = now() ORDER BY c.id DESC LIMIT 1) l
 		WHERE l.old = OLD.timezone AND l.new = NEW.timezone)
 	THEN
-		RAISE EXCEPTION 'account "%" has calls: its time zone does not change by UPDATE', OLD.name USING
+		RAISE EXCEPTION 'account "%" has calls or entries: its time zone does not change by UPDATE', OLD.name USING
 			ERRCODE = 'restrict_violation',
-			DETAIL = 'Another time zone moves its calls to other days and months.',
+			DETAIL = 'Another time zone moves them to other days and months.',
 			HINT = format('Use SELECT billing.change_timezone(%s, %L);', OLD.id, NEW.timezone);
 	END IF;
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION billing.keep_account() IS 'AFTER UPDATE or DELETE row and BEFORE TRUNCATE trigger of account: once a call names it, it is not deleted, its currency stays, its time zone changes by billing.change_timezone() only (design 3). 23001.';
+COMMENT ON FUNCTION billing.keep_account() IS 'AFTER UPDATE or DELETE row and BEFORE TRUNCATE trigger of account: once a call or an entry names it, it is not deleted, its currency stays, its time zone changes by billing.change_timezone() only (design 3). 23001.';
 
 CREATE FUNCTION billing._call_naming_service(service_ids bigint[], OUT service_id bigint, OUT call text) RETURNS record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off SET enable_nestloop = off SET jit = off AS $$

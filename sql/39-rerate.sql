@@ -79,7 +79,6 @@ BEGIN
 	RETURN (SELECT p.closed_until FROM billing.period_close p WHERE p.account_id = _closed_until.account_id ORDER BY p.id DESC LIMIT 1);
 END $$;
 COMMENT ON FUNCTION billing._closed_until(bigint) IS 'The first day of an account, in its time zone, that is not closed to re-rating; null: none is closed.';
-REVOKE ALL ON FUNCTION billing._closed_until(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._period_closed(old_account_id bigint, new_account_id bigint, instant timestamptz) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

@@ -47,10 +47,10 @@ COMMENT ON COLUMN billing.account.is_provider IS 'True: calls go to or come from
 COMMENT ON COLUMN billing.account.parent_id IS 'Account that sells to it: callshop, reseller (C9); null: the operator. A parent has no parent. A dated term.';
 COMMENT ON COLUMN billing.account.tariff_id IS 'Tariff that it pays by, or as a provider is paid by; null: none of its own. A dated term.';
 COMMENT ON COLUMN billing.account.plan_id IS 'Plan that it has; its tariff goes before tariff_id. A dated term.';
-COMMENT ON COLUMN billing.account.currency IS 'Currency of its amounts; fixed once a call names it.';
+COMMENT ON COLUMN billing.account.currency IS 'Currency of its amounts; fixed once a call or an entry names it.';
 COMMENT ON COLUMN billing.account.billing IS 'prepaid or postpaid.';
-COMMENT ON COLUMN billing.account.credit_limit IS 'What it may owe, in its currency; null: no limit.';
-COMMENT ON COLUMN billing.account.timezone IS 'Time zone of its days and months, by IANA name; once a call names it, changed by billing.change_timezone() only.';
+COMMENT ON COLUMN billing.account.credit_limit IS 'What it may owe, in its currency, beside what it has paid (reading 33); null: nothing when it is prepaid, without limit when it is postpaid.';
+COMMENT ON COLUMN billing.account.timezone IS 'Time zone of its days and months, by IANA name; once a call or an entry names it, changed by billing.change_timezone() only.';
 COMMENT ON COLUMN billing.account.active IS 'False: calls are not authorized; calls that happened are rated all the same.';
 COMMENT ON COLUMN billing.account.custom IS 'Anything else that its users keep about it.';
 COMMENT ON COLUMN billing.account.terms_from IS 'Its present terms hold from this instant; former ones are in billing.account_terms. Give it in the UPDATE that changes a term, else they hold from now().';
