@@ -192,9 +192,7 @@ BEGIN
 		RETURN QUERY SELECT * FROM billing._verify_credits();
 	END IF;
 	RETURN QUERY SELECT * FROM billing._verify_months();
-	IF to_regclass('billing.balance') IS NOT NULL THEN
-		RETURN QUERY SELECT * FROM billing._verify_balance();
-	END IF;
+	RETURN QUERY SELECT * FROM billing._verify_balance();
 	RETURN QUERY SELECT * FROM billing._verify_identity();
 	RETURN QUERY SELECT * FROM billing._verify_triggers();
 	RETURN QUERY SELECT * FROM billing._verify_names();

@@ -28,6 +28,8 @@ SELECT is_empty('SELECT * FROM billing.verify()', 'issue 4.9: all is well');
 SELECT billing.compact_usage();
 SELECT is_empty('SELECT * FROM billing.verify()', 'issue 4.9: after folding too');
 
+-- Account 1 owes 0.90 + 0.30, account 2 owes 0.10 less a credit of 0.05: what is planted below shows in the balance.
+
 -- Plants something, and says what verify() finds; nothing of it stays.
 CREATE FUNCTION pg_temp.found(planted text, fast boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -50,18 +52,19 @@ SELECT is(pg_temp.found('SET LOCAL billing.usage_writer = on; ' || v.planted), v
 	('other seconds', $$ UPDATE billing.usage SET seconds = 90.5 WHERE leg = 'customer' AND day = '2026-01-10' $$, 'usage_seconds 1 customer 2026-01-10 90.5<>90'),
 	('other billed seconds', $$ UPDATE billing.usage SET billsec = 0 WHERE leg = 'customer' AND day = '2026-01-10' $$, 'usage_billsec 1 customer 2026-01-10 0<>90'),
 	('another amount, and a month that does not know', $$ UPDATE billing.usage SET amount = amount + 0.00000001 WHERE leg = 'customer' AND day = '2026-01-10' $$,
-		'month_amount 1 customer 2026-01-01 0.9<>0.90000001; usage_amount 1 customer 2026-01-10 0.90000001<>0.9'),
-	('another credit', $$ UPDATE billing.usage SET credit = 0.04 WHERE leg = 'did_owner' $$, 'month_credit 2 did_owner 2026-02-01 0.05<>0.04; usage_credit 2 did_owner 2026-02-10 0.04<>0.05'),
-	('a row that is gone', $$ DELETE FROM billing.usage WHERE leg = 'customer' AND day = '2026-01-10' $$, 'month_amount 1 customer 2026-01-01 0.9<>0; usage_amount 1 customer 2026-01-10 0<>0.9; '
+		'balance 1 -1.2<>-1.20000001; month_amount 1 customer 2026-01-01 0.9<>0.90000001; usage_amount 1 customer 2026-01-10 0.90000001<>0.9'),
+	('another credit', $$ UPDATE billing.usage SET credit = 0.04 WHERE leg = 'did_owner' $$, 'balance 2 -0.05<>-0.06; month_credit 2 did_owner 2026-02-01 0.05<>0.04; usage_credit 2 did_owner 2026-02-10 0.04<>0.05'),
+	('a row that is gone', $$ DELETE FROM billing.usage WHERE leg = 'customer' AND day = '2026-01-10' $$, 'balance 1 -1.2<>-0.3; month_amount 1 customer 2026-01-01 0.9<>0; usage_amount 1 customer 2026-01-10 0<>0.9; '
 		'usage_answered 1 customer 2026-01-10 0<>2; usage_billsec 1 customer 2026-01-10 0<>90; usage_calls 1 customer 2026-01-10 0<>2; usage_seconds 1 customer 2026-01-10 0<>90'),
 	('a row that no call has, without account', $$ INSERT INTO billing.usage (account_id, leg, day, slot, calls) VALUES (NULL, 'customer', '2026-01-10', 9, 1) $$, 'usage_calls customer 2026-01-10 1<>0'),
 	('a row under another cost centre', $$ UPDATE billing.usage SET cost_center = 'x' WHERE leg = 'customer' AND day = '2026-02-10' AND calls = 1; UPDATE billing.usage SET answered = 0, seconds = 0, billsec = 0, amount = 0.3 WHERE cost_center = 'x' $$,
 		'usage_amount 1 customer 2026-02-10 0<>0.3; usage_amount 1 customer 2026-02-10 0.3<>0; usage_answered 1 customer 2026-02-10 0<>1; usage_billsec 1 customer 2026-02-10 0<>30; '
 		'usage_calls 1 customer 2026-02-10 0<>1; usage_calls 1 customer 2026-02-10 1<>0; usage_seconds 1 customer 2026-02-10 0<>30'),
-	('another month', $$ UPDATE billing.usage_month SET amount = amount - 1 WHERE account_id = 1 AND month = '2026-01-01' $$, 'month_amount 1 customer 2026-01-01 -0.1<>0.9'),
-	('another credit of a month', $$ UPDATE billing.usage_month SET credit = 0 WHERE account_id = 2 $$, 'month_credit 2 did_owner 2026-02-01 0<>0.05'),
-	('a month that is gone', $$ DELETE FROM billing.usage_month WHERE account_id = 1 AND month = '2026-01-01' $$, 'month_amount 1 customer 2026-01-01 0<>0.9'),
-	('a month of nothing', $$ INSERT INTO billing.usage_month (account_id, leg, month, currency, amount, credit) VALUES (1, 'provider', '2020-01-01', 'EUR', 1, 0) $$, 'month_amount 1 provider 2020-01-01 1<>0'),
+	('another month', $$ UPDATE billing.usage_month SET amount = amount - 1 WHERE account_id = 1 AND month = '2026-01-01' $$, 'balance 1 -0.2<>-1.2; month_amount 1 customer 2026-01-01 -0.1<>0.9'),
+	('another credit of a month', $$ UPDATE billing.usage_month SET credit = 0 WHERE account_id = 2 $$, 'balance 2 -0.1<>-0.05; month_credit 2 did_owner 2026-02-01 0<>0.05'),
+	('a month that is gone', $$ DELETE FROM billing.usage_month WHERE account_id = 1 AND month = '2026-01-01' $$, 'balance 1 -0.3<>-1.2; month_amount 1 customer 2026-01-01 0<>0.9'),
+	('a payment, which the balance knows', $$ INSERT INTO billing.entry (account_id, kind, amount) VALUES (1, 'payment', 10) $$, NULL),
+	('a month of nothing', $$ INSERT INTO billing.usage_month (account_id, leg, month, currency, amount, credit) VALUES (1, 'provider', '2020-01-01', 'EUR', 1, 0) $$, 'balance 1 -2.2<>-1.2; month_amount 1 provider 2020-01-01 1<>0'),
 	('calls that nobody counted', $$ ALTER TABLE billing.cdr DISABLE TRIGGER account_delete; DELETE FROM billing.cdr WHERE id = 2; ALTER TABLE billing.cdr ENABLE TRIGGER account_delete $$,
 		'usage_amount 1 customer 2026-01-10 0.9<>0.6; usage_answered 1 customer 2026-01-10 2<>1; usage_billsec 1 customer 2026-01-10 90<>60; usage_calls 1 customer 2026-01-10 2<>1; usage_seconds 1 customer 2026-01-10 90<>60'),
 	('a credit that nobody counted', $$ ALTER TABLE billing.credit DISABLE TRIGGER account_update; UPDATE billing.credit SET amount = 0.03; ALTER TABLE billing.credit ENABLE TRIGGER account_update $$, 'usage_credit 2 did_owner 2026-02-10 0.05<>0.03')) v(what, planted, findings);
@@ -113,7 +116,7 @@ SELECT is(pg_temp.found('SET LOCAL billing.usage_writer = on; ' || v.planted, tr
 	('more answers than calls', $$ UPDATE billing.usage SET answered = 3 WHERE leg = 'customer' AND day = '2026-01-10' $$, 'usage_impossible 1 customer 2026-01-10'),
 	('seconds below zero', $$ UPDATE billing.usage SET seconds = -1 WHERE leg = 'customer' AND day = '2026-01-10' $$, 'usage_impossible 1 customer 2026-01-10'),
 	('money of no call', $$ INSERT INTO billing.usage (account_id, leg, day, slot, calls, amount) VALUES (1, 'customer', '2026-01-11', 9, 0, 1) $$, 'usage_impossible 1 customer 2026-01-11'),
-	('another month', $$ UPDATE billing.usage_month SET amount = amount - 1 WHERE account_id = 1 AND month = '2026-01-01' $$, 'month_amount 1 customer 2026-01-01 -0.1<>0.9'),
+	('another month', $$ UPDATE billing.usage_month SET amount = amount - 1 WHERE account_id = 1 AND month = '2026-01-01' $$, 'balance 1 -0.2<>-1.2; month_amount 1 customer 2026-01-01 -0.1<>0.9'),
 	('a disabled guard', 'ALTER TABLE billing.rate DISABLE TRIGGER keep_rate_update', 'trigger'),
 	('an unadopted partition', $$ CREATE TABLE billing.by_hand PARTITION OF billing.cdr FOR VALUES FROM ('2027-01-01') TO ('2027-02-01') $$, 'partition 0<>5'),
 	('not what only the calls can tell', $$ UPDATE billing.usage SET seconds = seconds + 1 WHERE leg = 'customer' AND day = '2026-01-10' $$, NULL)) v(what, planted, findings);
