@@ -24,7 +24,10 @@ COMMENT ON FUNCTION billing._cycle_end(text, date) IS 'First day of the next cyc
 
 CREATE FUNCTION billing._plan_period(account_id bigint, service_id bigint, OUT plan_id bigint, OUT cycle text, OUT first_cycle text,
 	OUT starts timestamptz, OUT ends timestamptz, OUT first_day date, OUT end_day date) RETURNS SETOF record
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	-- Not in SQL: it would be planned at each call.
+	RETURN QUERY
 	WITH term AS (
 		SELECT t.terms_from, t.plan_id FROM billing.account_terms t WHERE $2 IS NULL AND t.account_id = $1
 		UNION ALL SELECT a.terms_from, a.plan_id FROM billing.account a WHERE $2 IS NULL AND a.id = $1
@@ -38,28 +41,39 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	)
 	SELECT p.plan_id, n.cycle, n.first_cycle, p.starts, p.ends, billing._usage_day(p.starts, a.timezone),
 		CASE WHEN p.ends = 'infinity' THEN 'infinity'::date ELSE billing._usage_day(p.ends - interval '1 microsecond', a.timezone) + 1 END
-	FROM period p JOIN billing.plan n ON n.id = p.plan_id JOIN billing.account a ON a.id = $1
-$$;
+	FROM period p JOIN billing.plan n ON n.id = p.plan_id JOIN billing.account a ON a.id = $1;
+END $$;
 COMMENT ON FUNCTION billing._plan_period(bigint, bigint) IS 'When a service, or an account (service null), has had which plan: from starts to before ends, on the days of the account''s time zone from first_day to before end_day.';
 
 CREATE FUNCTION billing._pool_cycle(account_id bigint, service_id bigint, from_day date, until_day date, OUT plan_id bigint, OUT cycle text,
 	OUT first_cycle text, OUT starts timestamptz, OUT ends timestamptz, OUT first_day date, OUT end_day date, OUT whole_from date, OUT since timestamptz)
 RETURNS SETOF record
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-	WITH RECURSIVE cycle AS (
-		SELECT p.*, billing._cycle_start(p.cycle, greatest(p.first_day, $3)) AS whole_from
-		FROM billing._plan_period($1, $2) p
-		WHERE p.first_day < $4 AND p.end_day > $3
-		UNION ALL
-		SELECT c.plan_id, c.cycle, c.first_cycle, c.starts, c.ends, c.first_day, c.end_day, billing._cycle_end(c.cycle, c.whole_from)
-		FROM cycle c WHERE billing._cycle_end(c.cycle, c.whole_from) < least(c.end_day, $4)
-	)
-	SELECT c.plan_id, c.cycle, c.first_cycle, c.starts, c.ends, greatest(c.whole_from, c.first_day),
-		least(billing._cycle_end(c.cycle, c.whole_from), c.end_day), c.whole_from,
-		CASE WHEN c.first_day >= c.whole_from THEN c.starts ELSE '-infinity' END
-	FROM cycle c
-	ORDER BY 6, c.starts
-$$;
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	period record;
+	next date;
+BEGIN
+	FOR period IN
+		SELECT p.* FROM billing._plan_period(_pool_cycle.account_id, _pool_cycle.service_id) p
+		WHERE p.first_day < _pool_cycle.until_day AND p.end_day > _pool_cycle.from_day
+		ORDER BY p.starts
+	LOOP
+		plan_id := period.plan_id;
+		cycle := period.cycle;
+		first_cycle := period.first_cycle;
+		starts := period.starts;
+		ends := period.ends;
+		next := billing._cycle_start(period.cycle, greatest(period.first_day, from_day));
+		WHILE next < least(period.end_day, until_day) LOOP
+			whole_from := next;
+			next := billing._cycle_end(period.cycle, whole_from);
+			first_day := greatest(whole_from, period.first_day);
+			end_day := least(next, period.end_day);
+			since := CASE WHEN period.first_day >= whole_from THEN period.starts ELSE '-infinity' END;
+			RETURN NEXT;
+		END LOOP;
+	END LOOP;
+END $$;
 COMMENT ON FUNCTION billing._pool_cycle(bigint, bigint, date, date) IS 'The cycles of a pool that touch the days from from_day to before until_day, in order. Calls of a cycle are those with a rating instant from starts to before ends of the plan on the days from first_day to before end_day; whole_from is the first day that it would have with the plan all the time, since the instant at which the plan began in it, or -infinity.';
 
 CREATE FUNCTION billing._pool_span(account_id bigint, service_id bigint, day date, OUT starts date, OUT ends date) RETURNS record
