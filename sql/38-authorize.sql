@@ -9,10 +9,10 @@ AS 'MODULE_PATHNAME', 'billing_quote_call';
 COMMENT ON FUNCTION billing._quote_call(anyelement, integer) IS 'What rate_call would make of the call if it were answered and lasted so many seconds, and by which terms. Arrays have an element for each leg: customer, reseller, provider, did_incoming, did_owner, did_provider. tariff_id is the price list that was asked, the prices are in currency, that of the list that had the rate. For those who may read the catalogue: 42501 for others, else errors as rate_call.';
 
 CREATE FUNCTION billing._longest_call(cdr anyelement, spendable numeric[], covered bigint[], most integer,
-	OUT seconds integer, OUT short_leg text, OUT amount numeric[])
+	OUT seconds integer, OUT short_leg text, OUT amount numeric[], OUT billsec bigint[])
 LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_longest_call';
-COMMENT ON FUNCTION billing._longest_call(anyelement, numeric[], bigint[], integer) IS 'The longest duration, up to most seconds, for which the customer, the reseller and, of a DID, its owner and who dials it can each pay what the call and every shorter one will be charged; 0 when one cannot pay the first increment (reading 9). spendable: what the account of each leg can spend (null: no limit), the same for legs of one account, which pays for them together; covered: billed seconds of an allowance. short_leg: who cannot pay more; amount: the most that each leg owes by then. A call that may become cheaper while it lasts gets a day at most. For those who may read the catalogue: 42501 for others, 22023 for most out of range.';
+COMMENT ON FUNCTION billing._longest_call(anyelement, numeric[], bigint[], integer) IS 'The longest duration, up to most seconds, for which the customer, the reseller and, of a DID, its owner and who dials it can each pay what the call and every shorter one will be charged; 0 when one cannot pay the first increment (reading 9). spendable: what the account of each leg can spend (null: no limit), the same for legs of one account, which pays for them together; covered: billed seconds of an allowance. short_leg: who cannot pay more; amount: the most that each leg owes by then; billsec: its billed seconds, null for none. A call that may become cheaper while it lasts gets a day at most. For those who may read the catalogue: 42501 for others, 22023 for most out of range.';
 
 CREATE FUNCTION billing._spendable(account_id bigint, reservation bigint DEFAULT NULL, OUT spendable numeric, OUT available numeric) RETURNS record
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -121,6 +121,42 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._barred(record, integer, bigint, bigint, integer) IS 'inactive: the account of a leg, or of the DID, is switched off; channels: the service has as many calls in progress as it may have (D7); reason null: neither.';
 
+-- Included minutes.
+
+CREATE FUNCTION billing._included(call record, quote record, payers bigint[], reservation bigint, OUT covered bigint[], OUT pools bigint[]) RETURNS record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	services bigint[] := ARRAY[quote.customer_service_id, NULL, NULL, NULL, quote.did_service_id];
+	number text;
+	pool record;
+	i integer;
+BEGIN
+	covered := array_fill(NULL::bigint, ARRAY[6]);
+	pools := covered;
+	IF NOT EXISTS (SELECT FROM billing.allowance) THEN
+		RETURN;
+	END IF;
+	-- In the order of the locks, for settling takes one a pool.
+	FOR pool IN
+		SELECT n.place, n.name, o.pool_service_id
+		FROM unnest(billing._leg_names()) WITH ORDINALITY n(name, place)
+			CROSS JOIN LATERAL billing._pool_of(payers[n.place], services[n.place], n.name, call.started_at) o
+		WHERE payers[n.place] IS NOT NULL AND EXISTS (SELECT FROM billing.allowance a WHERE a.plan_id = o.plan_id AND a.leg = n.name)
+		ORDER BY billing._allowance_lock(payers[n.place], o.pool_service_id, n.name)
+	LOOP
+		i := pool.place;
+		number := CASE WHEN pool.name IN ('did_incoming', 'did_owner') THEN coalesce(nullif(call.did, ''), call.callee) ELSE call.callee END;
+		PERFORM billing._settle_pool(payers[i], services[i], pool.name, call.started_at);
+		pools[i] := pool.pool_service_id;
+		covered[i] := greatest(0, billing.allowance_remaining(payers[i], services[i], pool.name, number, call.started_at)
+			- coalesce((SELECT sum(r.covered) FROM billing.reservation r
+				WHERE r.account_id = payers[i] AND r.leg = pool.name AND r.service_id IS NOT DISTINCT FROM pool.pool_service_id
+					AND r.released_at IS NULL AND r.expires_at > now() AND r.id IS DISTINCT FROM reservation), 0));
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION billing._included(record, record, bigint[], bigint) IS 'For each leg the included seconds that the call may draw, less what open reservations of the same pool count on, except the one that is named; and the service whose own plan it is. Settles what is queued of the pools before.';
+REVOKE ALL ON FUNCTION billing._included(record, record, bigint[], bigint) FROM PUBLIC;
+
 -- Reservations.
 
 CREATE FUNCTION billing._lock_accounts(accounts bigint[]) RETURNS void
@@ -141,7 +177,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._lock_accounts(bigint[]) IS 'Lets one transaction at a time make reservations on these accounts; in the order of their ids, so that two cannot wait for each other. 0A000 where the transaction would not see what others have reserved before it.';
 
-CREATE FUNCTION billing._reserve(reservation bigint, request jsonb, accounts bigint[], amounts numeric[], seconds integer, covered bigint[], pools bigint[], expires timestamptz) RETURNS bigint
+CREATE FUNCTION billing._reserve(reservation bigint, request jsonb, accounts bigint[], amounts numeric[], billsec bigint[], seconds integer, covered bigint[], pools bigint[], expires timestamptz) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	number bigint := coalesce(reservation, nextval(pg_get_serial_sequence('billing.reservation', 'id')));
@@ -150,14 +186,14 @@ BEGIN
 	WHERE r.id = _reserve.reservation AND _reserve.accounts[array_position(billing._leg_names(), r.leg)] IS NULL;
 	INSERT INTO billing.reservation AS r (id, leg, account_id, service_id, call, seconds, amount, covered, expires_at)
 	SELECT number, (billing._leg_names())[i], _reserve.accounts[i], _reserve.pools[i], _reserve.request, _reserve.seconds, _reserve.amounts[i],
-		coalesce(_reserve.covered[i], 0), _reserve.expires
+		coalesce(least(_reserve.covered[i], coalesce(_reserve.billsec[i], 0)), 0), _reserve.expires
 	FROM unnest(ARRAY[1, 2, 4, 5]) i
 	WHERE _reserve.accounts[i] IS NOT NULL
 	ON CONFLICT (id, leg) DO UPDATE SET account_id = EXCLUDED.account_id, service_id = EXCLUDED.service_id, seconds = EXCLUDED.seconds,
 		amount = EXCLUDED.amount, covered = EXCLUDED.covered, expires_at = EXCLUDED.expires_at;
 	RETURN number;
 END $$;
-COMMENT ON FUNCTION billing._reserve(bigint, jsonb, bigint[], numeric[], integer, bigint[], bigint[], timestamptz) IS 'Makes a reservation, or makes one longer, for the legs with an account; returns its number.';
+COMMENT ON FUNCTION billing._reserve(bigint, jsonb, bigint[], numeric[], bigint[], integer, bigint[], bigint[], timestamptz) IS 'Makes a reservation, or makes one longer, for the legs with an account; covered: what a leg may draw of its pool, of which it reserves no more than is billed. Returns the number.';
 
 CREATE FUNCTION billing._authorize(caller text, callee text, did text, redirected_by text, auth_code text, tenant text, source text,
 	src_trunk text, src_ip text, dst_trunk text, dst_ip text, provider_code text, at timestamptz, channels integer,
@@ -181,8 +217,7 @@ DECLARE
 	owner_id bigint;
 	payers bigint[];
 	spendable numeric[] := array_fill(NULL::numeric, ARRAY[6]);
-	covered bigint[] := array_fill(NULL::bigint, ARRAY[6]);
-	pools bigint[] := array_fill(NULL::bigint, ARRAY[6]);
+	included record;
 	most integer;
 	i integer;
 BEGIN
@@ -243,6 +278,7 @@ BEGIN
 			END IF;
 		END IF;
 	END IF;
+	SELECT n.* INTO included FROM billing._included(call, quote, payers, reservation) n;
 	FOREACH i IN ARRAY ARRAY[1, 2, 4, 5] LOOP
 		CONTINUE WHEN payers[i] IS NULL;
 		SELECT s.* INTO answer FROM billing._spendable(payers[i], reservation) s;
@@ -258,7 +294,7 @@ BEGIN
 
 	most := least(CASE WHEN at_most < 1 THEN 1 ELSE at_most END, longest, CASE WHEN reserves THEN held::bigint + greatest(coalesce(reserve, 60), 1) END);
 	IF reserves OR at_most IS NOT NULL OR EXISTS (SELECT FROM unnest(spendable) s WHERE s IS NOT NULL) THEN
-		SELECT l.* INTO answer FROM billing._longest_call(call, spendable, covered, most) l;
+		SELECT l.* INTO answer FROM billing._longest_call(call, spendable, included.covered, most) l;
 		IF answer.seconds = 0 OR (answer.seconds <= held AND answer.short_leg IS NOT NULL) THEN
 			reason := 'not_enough_balance';
 			leg := answer.short_leg;
@@ -271,7 +307,8 @@ BEGIN
 	allowed := true;
 	IF reserves THEN
 		expires_at := now() + coalesce(expires, interval '1 hour');
-		reservation_id := billing._reserve(reservation, request, payers, answer.amount, answer.seconds, covered, pools, expires_at);
+		reservation_id := billing._reserve(reservation, request, payers, answer.amount, answer.billsec, answer.seconds,
+			included.covered, included.pools, expires_at);
 	END IF;
 END $$;
 COMMENT ON FUNCTION billing._authorize(text, text, text, text, text, text, text, text, text, text, text, text, timestamptz, integer, integer, bigint, integer, interval) IS 'What billing.authorize() runs with the rights of the ledger''s owner.';

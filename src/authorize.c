@@ -344,6 +344,7 @@ typedef struct Search
 	bool		limited[LEGS];
 	Money		spendable[LEGS];
 	Money		peak[LEGS];		/* the greatest amount of each leg, until the call has lasted as long as it may */
+	int64		billsec[LEGS];	/* and what is billed of it by then */
 	Rating		rating;			/* as of the seconds that were asked last */
 	LegQuote	quotes[LEGS];
 	int			short_leg;		/* whose account cannot pay; NOBODY */
@@ -416,8 +417,13 @@ falls(const Search *search)
 static void
 note_peak(Search *search)
 {
-	for (int leg = 0; leg < LEGS; leg++)
-		search->peak[leg] = Max(search->peak[leg], owed(billing_rating_leg(&search->rating, leg)));
+	for (int i = 0; i < LEGS; i++)
+	{
+		const Leg  *leg = billing_rating_leg(&search->rating, i);
+
+		search->peak[i] = Max(search->peak[i], owed(leg));
+		search->billsec[i] = leg->has_billsec ? leg->billsec : 0;
+	}
 }
 
 /* The first second that costs something; the grace before it is no reason to put a call through that cannot go on. */
@@ -540,8 +546,8 @@ billing_longest_call(PG_FUNCTION_ARGS)
 	Search		search = {.short_leg = NOBODY};
 	Cdr			cdr;
 	int32		most = PG_GETARG_INT32(3);
-	Datum		values[3];
-	bool		nulls[3] = {0};
+	Datum		values[4];
+	bool		nulls[4] = {0};
 
 	if (most < 1 || most >= SECONDS_LIMIT)
 		ereport(ERROR,
@@ -559,6 +565,7 @@ billing_longest_call(PG_FUNCTION_ARGS)
 	values[0] = Int32GetDatum((int32) longest(&search, most));
 	values[1] = optional_text(search.short_leg == NOBODY ? NULL : billing_leg_names[search.short_leg], &nulls[1]);
 	values[2] = leg_money(search.peak, no_nulls);
+	values[3] = leg_ids(search.billsec);
 	MemoryContextDelete(search.scratch);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
 }

@@ -213,6 +213,22 @@ SELECT is((SELECT reason FROM billing.authorize(caller => '111', callee => '4420
 UPDATE billing.tariff SET loss_percent = -99 WHERE id = 2;
 SELECT is((SELECT reason FROM billing.authorize(caller => '111', callee => '4420', dst_trunk => 't40')), NULL, 'C24: what the callshop earns is its own affair');
 
+-- Included minutes: 100 s to the UK. 0.60 a minute behind that; Lithuania has a fee of 0.10 and whole minutes.
+INSERT INTO billing.plan (id, name, tariff_id) VALUES (1, 'hundred seconds', 1);
+INSERT INTO billing.allowance (id, plan_id, name, seconds) VALUES (1, 1, 'UK', 100), (2, 1, 'Lithuania', 120);
+INSERT INTO billing.allowance_prefix (allowance_id, prefix) VALUES (1, '44'), (2, '370');
+INSERT INTO billing.account (id, name, currency, plan_id, billing) VALUES (50, 'Gus', 'EUR', 1, 'prepaid');
+INSERT INTO billing.service (id, account_id, kind, identifier) VALUES (50, 50, 'extension', '150');
+SELECT is(pg_temp.ask('150', '4420', '2026-12-10'), '100', 'D10: without money, as long as the included seconds last');
+SELECT is(pg_temp.ask('150', '370600', '2026-12-10'), '120', 'reading 25: wholly covered, without the fee');
+SELECT is(pg_temp.ask('150', '4930', '2026-12-10'), 'not_enough_balance (customer)', 'D12: other destinations are not included');
+INSERT INTO billing.entry (account_id, kind, amount) VALUES (50, 'payment', 1);
+SELECT is(pg_temp.ask('150', '4420', '2026-12-10'), '200', 'reading 25: 100 s covered, 100 s at 0.01');
+SELECT is(pg_temp.ask('150', '370600', '2026-12-10'), '180', 'reading 25: two minutes covered, the third costs 0.10 + 0.60, a fourth would 1.30');
+INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('g', '2026-12-09', '150', '4420', 130);
+SELECT is(pg_temp.ask('150', '4420', '2026-12-10'), '70', 'design 6: what was called is settled first: 100 s of 130 were covered, 0.30 of 1.00 are spent, 0.70 are left');
+SELECT is(pg_temp.ask('150', '4420', '2027-01-10'), '170', 'the next cycle has its own');
+
 -- Nothing is kept of a call that was only asked about.
 SELECT is_empty('SELECT FROM billing.reservation', 'no reservation was asked for');
 

@@ -96,12 +96,26 @@ SELECT is(pg_temp.more(8, 60), '8: 120 s', 'goes on');
 SELECT is((SELECT amount FROM billing.open_reservation WHERE id = 8), 1.20::numeric, 'design 5: by the price at its beginning');
 SELECT is(billing.release(8), false, 'settled');
 
+-- Included minutes are reserved too: 100 s between two calls of an account without money.
+INSERT INTO billing.plan (id, name, tariff_id) VALUES (1, 'hundred seconds', 1);
+INSERT INTO billing.allowance (id, plan_id, name, seconds) VALUES (1, 1, 'USA', 100);
+INSERT INTO billing.allowance_prefix (allowance_id, prefix) VALUES (1, '1');
+INSERT INTO billing.account (id, name, currency, plan_id, billing) VALUES (20, 'Gus', 'EUR', 1, 'prepaid');
+INSERT INTO billing.service (account_id, kind, identifier) VALUES (20, 'extension', '120');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '120', callee => '1212', reserve => 50)), 50, 'D10: 50 of 100 included seconds');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '120', callee => '1212', reserve => 70)), 50, 'D10: the other call has the other 50');
+SELECT is((SELECT reason FROM billing.authorize(caller => '120', callee => '1212', reserve => 70)), 'not_enough_balance', 'D10: a third one none');
+SELECT results_eq('SELECT seconds, amount, covered FROM billing.reservation WHERE account_id = 20', 'VALUES (50, 0.0, 50::bigint), (50, 0.0, 50)', 'what they count on');
+SELECT is((SELECT bool_or(billing.release(id)) FROM billing.open_reservation), false, 'both are over');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '120', callee => '1212', reserve => 70)), 70, 'and what was not used is there again');
+SELECT is((SELECT bool_or(billing.release(id)) FROM billing.open_reservation), false, 'settled');
+
 -- Overdrafts are booked, and said once (reading 9).
 SELECT is_empty('SELECT FROM billing.alert', 'nothing so far');
-SELECT is(pg_temp.slice('101', 60, '4930'), '9: 60 s', 'a call of a minute');
+SELECT is(pg_temp.slice('101', 60, '4930'), '12: 60 s', 'a call of a minute');
 INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('9', now(), '101', '4930', 600);
 SELECT is((SELECT customer_amount FROM billing.cdr WHERE call_id = '9'), 6.10, 'reading 9: the switch did not hang up: it is charged all the same');
-SELECT is(billing.release(9), true, 'an overdraft');
+SELECT is(billing.release(12), true, 'an overdraft');
 SELECT results_eq('SELECT kind, account_id, detail, ended_at FROM billing.alert',
 	$$VALUES ('overdraft', 1::bigint, '{"spendable": -2.40000000, "currency": "EUR"}'::jsonb, NULL::timestamptz)$$, '5.00 - 1.30 - 6.10 = -2.40');
 SELECT is((SELECT format('%s (%s)', reason, leg) FROM billing.authorize(caller => '101', callee => '4930')), 'over_credit_limit (customer)', 'no further call');
