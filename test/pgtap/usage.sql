@@ -224,6 +224,22 @@ SELECT results_eq($$ SELECT day, cost_center, calls, amount, credit FROM pg_temp
 SELECT billing.settle_credits();
 SELECT is_empty('SELECT pg_temp.wrong()', 'P3: and settling finds nothing to do');
 
+-- Cycles of included minutes are days of the account: 60 seconds a month, of calls of 40 seconds on January 31st at 23:30 UTC and in February.
+INSERT INTO billing.plan (id, name) VALUES (1, 'sixty');
+INSERT INTO billing.allowance (id, plan_id, name, seconds) VALUES (1, 1, 'Germany', 60);
+INSERT INTO billing.allowance_prefix (allowance_id, prefix) VALUES (1, '49');
+INSERT INTO billing.account (id, name, currency, tariff_id, plan_id) VALUES (6, 'planned', 'EUR', 1, 1);
+INSERT INTO billing.service (id, account_id, kind, identifier) VALUES (60, 6, 'extension', '600');
+SELECT pg_temp.call('p1', '2026-01-31 23:30Z', 40, '600'), pg_temp.call('p2', '2026-02-10 12:00Z', 40, '600');
+SELECT billing.settle_credits();
+SELECT results_eq('SELECT month, credit FROM billing.usage_by_month WHERE account_id = 6 ORDER BY 1', $$ VALUES ('2026-01-01'::date, 0.40), ('2026-02-01', 0.40) $$, 'D10: each month includes its call');
+SELECT billing.change_timezone(6, 'Europe/Berlin');
+SELECT is_empty('SELECT pg_temp.wrong()', 'D10: credits go to other days with their charges');
+SELECT isnt_empty('SELECT * FROM billing.pending_credits WHERE account_id = 6', 'D10: and their pools are queued');
+SELECT billing.settle_credits();
+SELECT results_eq('SELECT month, amount, credit FROM billing.usage_by_month WHERE account_id = 6', $$ VALUES ('2026-02-01'::date, 0.80, 0.60) $$, 'D10: both calls are in February now, which includes 40 and 20 seconds');
+SELECT is_empty('SELECT pg_temp.wrong()', 'P3: verify() agrees');
+
 -- Calls that come before the names that they carry.
 INSERT INTO billing.cdr (call_id, started_at, rated_at, status, billsec, customer_account_id, customer_service_id, customer_rate_id, customer_billsec, customer_amount)
 VALUES ('early', '2026-06-01 00:30Z', now(), 'rated', 10, 70, 71, 72, 10, 3);
