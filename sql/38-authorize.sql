@@ -155,7 +155,6 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION billing._included(record, record, bigint[], bigint) IS 'For each leg the included seconds that the call may draw, less what open reservations of the same pool count on, except the one that is named; and the service whose own plan it is. Settles what is queued of the pools before.';
-REVOKE ALL ON FUNCTION billing._included(record, record, bigint[], bigint) FROM PUBLIC;
 
 -- Reservations.
 
@@ -349,7 +348,6 @@ BEGIN
 	RETURN false;
 END $$;
 COMMENT ON FUNCTION billing._check_overdraft(bigint) IS 'Whether an account owes more than it may; if so there is an alert, one until it has recovered.';
-REVOKE ALL ON FUNCTION billing._check_overdraft(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing.check_overdrafts() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$

@@ -247,5 +247,29 @@ SELECT throws_ok($$SELECT billing._quote_call(ROW(1), 1)$$, '42501', NULL, 'nor 
 SELECT throws_ok($$SELECT billing._longest_call(ROW(1), '{}', '{}', 1)$$, '42501', NULL, 'nor durations');
 RESET ROLE;
 
+-- A ledger that belongs to somebody who is no superuser.
+CREATE ROLE billing_test_owner;
+GRANT USAGE, CREATE ON SCHEMA billing TO billing_test_owner;
+GRANT EXECUTE ON FUNCTION billing._settle_pool, billing.allowance_remaining TO billing_test_owner;
+DO $$
+DECLARE
+	relation regclass;
+BEGIN
+	FOR relation IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'billing'::regnamespace AND c.relkind IN ('r', 'p', 'v') ORDER BY c.relkind, c.relispartition LOOP
+		EXECUTE format('ALTER TABLE %s OWNER TO billing_test_owner', relation);
+	END LOOP;
+END $$;
+SET LOCAL ROLE billing_test_switch;
+SELECT is((SELECT format('%s %s', a.allowed, billing.release(a.reservation_id)) FROM billing.authorize(caller => '150', callee => '4420', at => '2026-12-10', reserve => 60) a), 't f',
+	'design 2: what runs, runs with the rights of the ledger''s owner');
+RESET ROLE;
+REVOKE SELECT ON billing.account FROM billing_test_owner;
+SET LOCAL ROLE billing_test_switch;
+SELECT throws_ok($$SELECT billing.authorize(caller => '102', callee => '4420')$$, '42501', NULL, 'and no others');
+RESET ROLE;
+GRANT SELECT ON billing.account TO billing_test_owner;
+
+SELECT is((SELECT reason FROM billing.authorize(caller => '102', callee => '4420', at => 'infinity')), 'no_start', 'an instant that is none');
+
 SELECT * FROM finish();
 ROLLBACK;
