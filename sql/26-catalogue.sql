@@ -130,7 +130,7 @@ BEGIN
 	PERFORM billing._rebuild_usage(ARRAY[change_timezone.account_id]);
 	PERFORM billing._queue_accounts(ARRAY[change_timezone.account_id]);
 END $$;
-COMMENT ON FUNCTION billing.change_timezone(bigint, text) IS 'Changes the time zone of an account, also of one that has calls: they move to the days and months of the new zone, where they are counted anew at once, and its included minutes at the next settling (design 3); archived calls stay in their days. billing.timezone_change keeps the old zone. Whoever loads calls waits until the transaction ends. 25000 unless READ COMMITTED, P0002 when there is no such account, 22023 for an unknown time zone, 55000 without a ledger.';
+COMMENT ON FUNCTION billing.change_timezone(bigint, text) IS 'Changes the time zone of an account, also of one that has calls: they move to the days and months of the new zone, where they are counted anew at once, and its included minutes at the next settling (design 3); archived calls stay in their days. billing.timezone_change keeps the old zone. Whoever loads calls waits until the transaction ends. For the ledger''s owner. 25000 unless READ COMMITTED, P0002 when there is no such account, 22023 for an unknown time zone, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.change_timezone(bigint, text) FROM PUBLIC;
 
 CREATE FUNCTION billing._partition_name(starts timestamptz, ends timestamptz) RETURNS name
@@ -300,6 +300,25 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._queue_in(regclass, bigint[]) IS 'Queues the session fees of the calls in a partition, and the included minutes of these accounts.';
 
+CREATE FUNCTION billing._note_orphans(partition regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET row_security = off SET jit = off AS $$
+BEGIN
+	EXECUTE format('
+		INSERT INTO billing.usage_orphan (kind, id)
+		SELECT DISTINCT n.kind, n.id
+		FROM %s c
+			CROSS JOIN LATERAL (VALUES (''account'', c.customer_account_id), (''account'', c.reseller_account_id), (''account'', c.provider_account_id),
+				(''account'', c.did_incoming_account_id), (''account'', c.did_owner_account_id), (''account'', c.did_provider_account_id),
+				(''service'', c.customer_service_id), (''service'', c.provider_service_id), (''service'', c.did_service_id),
+				(''rate'', c.customer_rate_id), (''rate'', c.reseller_rate_id), (''rate'', c.provider_rate_id)) n(kind, id)
+			LEFT JOIN billing.account a ON a.id = n.id AND n.kind = ''account''
+			LEFT JOIN billing.service s ON s.id = n.id AND n.kind = ''service''
+			LEFT JOIN billing.rate r ON r.id = n.id AND n.kind = ''rate''
+		WHERE n.id IS NOT NULL AND a.id IS NULL AND s.id IS NULL AND r.id IS NULL
+		ON CONFLICT DO NOTHING', partition);
+END $$;
+COMMENT ON FUNCTION billing._note_orphans(regclass) IS 'Notes the names that calls of a partition carry and that are not there, as the accounting pass does (billing.usage_orphan).';
+
 CREATE FUNCTION billing.adopt_partition(partition regclass) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
@@ -317,6 +336,7 @@ BEGIN
 	EXECUTE format('SELECT count(*) FROM %s', partition) INTO found_calls;
 	IF found_calls > 0 THEN
 		account_ids := billing._accounts_in(partition);
+		PERFORM billing._note_orphans(partition);
 		PERFORM billing._rebuild_usage(account_ids);
 		PERFORM billing._queue_in(partition, account_ids);
 	END IF;

@@ -131,6 +131,15 @@ SELECT results_eq($$ SELECT day, amount, credit FROM billing.usage WHERE leg = '
 	$$ VALUES ('2026-08-02'::date, 0.05, 0.00), ('2026-08-03', 0, 0.05), ('2026-08-03', 0.05, 0) $$, 'K4: credits of adopted calls are queued and counted');
 SELECT is(pg_temp.differing(), 0::bigint, 'P3: and agree');
 
+-- Calls that come by ATTACH before the account that they name, whose day is the one before.
+CREATE TABLE billing.early (LIKE billing.cdr INCLUDING DEFAULTS);
+INSERT INTO billing.early (call_id, started_at, rated_at, status, billsec, customer_account_id, customer_billsec, customer_amount) VALUES ('early', '2026-11-03 01:00', now(), 'rated', 9, 90, 60, 2);
+ALTER TABLE billing.cdr ATTACH PARTITION billing.early FOR VALUES FROM ('2026-11-01') TO ('2026-12-01');
+SELECT billing.adopt_partition('billing.early');
+SELECT results_eq('SELECT kind, id FROM billing.usage_orphan', $$ VALUES ('account', 90::bigint) $$, 'design 6: names that adopted calls carry and nobody knows are noted');
+INSERT INTO billing.account (id, name, currency, timezone) VALUES (90, 'late', 'USD', 'America/New_York');
+SELECT results_eq('SELECT day, currency, amount FROM billing.usage WHERE account_id = 90', $$ VALUES ('2026-11-02'::date, 'USD', 2.00) $$, 'design 6: and counted anew when they come');
+
 -- Refusals.
 CREATE TABLE public.elsewhere (LIKE billing.cdr);
 SELECT throws_ok($$ SELECT billing.adopt_partition('public.elsewhere') $$, '42809', NULL, 'design 4: a table that is no partition');
