@@ -304,7 +304,7 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION billing._next_cycle(bigint, bigint, text, date, date) IS 'The cycle of a pool from from_day to before until_day into which something else rolls over than did when it was worked out; null: none.';
 
-CREATE FUNCTION billing._settle_allowance(account_id bigint, service_id bigint, leg text) RETURNS void
+CREATE FUNCTION billing._settle_allowance(account_id bigint, service_id bigint, leg text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	days date[];
@@ -328,8 +328,9 @@ BEGIN
 			EXIT WHEN next IS NULL;
 		END LOOP;
 	END LOOP;
+	RETURN days IS NOT NULL;
 END $$;
-COMMENT ON FUNCTION billing._settle_allowance(bigint, bigint, text) IS 'Drains the queue of one pool: works out the cycles of the days that stand there, and later ones into which something else rolls over by that. The caller holds the pool''s lock.';
+COMMENT ON FUNCTION billing._settle_allowance(bigint, bigint, text) IS 'Drains the queue of one pool: works out the cycles of the days that stand there, and later ones into which something else rolls over by that. False: nothing stood there. The caller holds the pool''s lock.';
 
 CREATE FUNCTION billing._settle_pool(account_id bigint, service_id bigint, leg text, at timestamptz DEFAULT now()) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -364,8 +365,10 @@ BEGIN
 			number := pool.number;
 			PERFORM billing._lock_pools(number);
 		END IF;
-		PERFORM billing._settle_allowance(pool.account_id, pool.service_id, pool.leg);
-		settled := settled + 1;
+		-- Somebody else may have been faster.
+		IF billing._settle_allowance(pool.account_id, pool.service_id, pool.leg) THEN
+			settled := settled + 1;
+		END IF;
 	END LOOP;
 	RETURN settled;
 END $$;
