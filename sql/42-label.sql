@@ -86,12 +86,32 @@ END $$;
 COMMENT ON FUNCTION billing.rename_destination(bigint, text, text) IS 'Renames a destination (null: none) in all rates of a tariff, as rename_destination(rate_ids, destination).';
 REVOKE ALL ON FUNCTION billing.change_cost_center(bigint, text), billing.rename_destination(bigint[], text), billing.rename_destination(bigint, text, text) FROM PUBLIC;
 
+CREATE FUNCTION billing.keep_orphan() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF EXISTS (SELECT FROM billing.usage_orphan o WHERE o.kind = NEW.kind AND o.id = NEW.id) THEN
+		RETURN NULL;
+	ELSIF (CASE NEW.kind WHEN 'account' THEN EXISTS (SELECT FROM billing.account a WHERE a.id = NEW.id)
+		WHEN 'service' THEN EXISTS (SELECT FROM billing.service s WHERE s.id = NEW.id) ELSE EXISTS (SELECT FROM billing.rate r WHERE r.id = NEW.id) END)
+	THEN
+		RAISE EXCEPTION '% % came while calls that name it were counted', NEW.kind, NEW.id USING
+			ERRCODE = 'serialization_failure',
+			DETAIL = 'They were looked at without its time zone, currency or name.',
+			HINT = 'Run the statement again.';
+	END IF;
+	RETURN NEW;
+END $$;
+COMMENT ON FUNCTION billing.keep_orphan() IS 'BEFORE INSERT row trigger of usage_orphan: notes each name once, also in a data-only restore; 40001 when what it names has been committed since the accounting pass did not find it (design 6).';
+
 CREATE FUNCTION billing.count_orphans() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	ids bigint[] := ARRAY(SELECT o.id FROM billing.usage_orphan o JOIN written w ON w.id = o.id WHERE o.kind = TG_TABLE_NAME);
+	ids bigint[];
 	account_ids bigint[];
 BEGIN
+	-- Whoever counts calls with names that he does not know has noted them, or waits and then finds ours: see keep_orphan().
+	LOCK TABLE billing.usage_orphan IN SHARE MODE;
+	ids := ARRAY(SELECT o.id FROM billing.usage_orphan o JOIN written w ON w.id = o.id WHERE o.kind = TG_TABLE_NAME);
 	IF ids = '{}' THEN
 		RETURN NULL;
 	END IF;
@@ -103,4 +123,4 @@ BEGIN
 	DELETE FROM billing.usage_orphan o WHERE o.kind = TG_TABLE_NAME AND o.id = ANY (ids);
 	RETURN NULL;
 END $$;
-COMMENT ON FUNCTION billing.count_orphans() IS 'AFTER INSERT statement trigger of account, service and rate, with a transition table: counts the calls anew that carry the names of rows which arrive after them, as in a data-only restore (billing.usage_orphan, design 6). 25000 unless READ COMMITTED, if there are such calls.';
+COMMENT ON FUNCTION billing.count_orphans() IS 'AFTER INSERT statement trigger of account, service and rate, with a transition table: counts the calls anew that carry the names of rows which arrive after them, as in a data-only restore (billing.usage_orphan, design 6); waits for loads in flight that carry names which are not there. 25000 unless READ COMMITTED, if there are such calls.';

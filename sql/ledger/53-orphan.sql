@@ -39,6 +39,7 @@ CREATE TRIGGER count_orphans AFTER INSERT ON billing.service REFERENCING NEW TAB
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('count_orphans');
 CREATE TRIGGER count_orphans AFTER INSERT ON billing.rate REFERENCING NEW TABLE AS written
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('count_orphans');
+CREATE TRIGGER keep_orphan BEFORE INSERT ON billing.usage_orphan FOR EACH ROW EXECUTE FUNCTION billing.as_owner('keep_orphan');
 
 -- A data-only restore counts the calls itself, and must not bring the months on top.
 CREATE TRIGGER guard_usage BEFORE INSERT ON billing.usage_month

@@ -250,6 +250,10 @@ INSERT INTO billing.account (id, name, currency, timezone) VALUES (70, 'late', '
 INSERT INTO billing.service (id, account_id, kind, identifier, cost_center) VALUES (71, 70, 'extension', '700', 'east');
 SELECT results_eq('SELECT day, cost_center, destination, currency, amount FROM pg_temp.total WHERE account_id = 70', $$ VALUES ('2026-05-31'::date, 'east', 'Japan', 'USD', 3.00) $$, 'design 6: and counted anew when they come');
 SELECT is_empty('TABLE billing.usage_orphan', 'design 6: none is left');
+SELECT throws_ok($$ INSERT INTO billing.usage_orphan VALUES ('account', 70) $$, '40001', NULL, 'design 6: a name that is there is none to be noted');
+INSERT INTO billing.usage_orphan VALUES ('account', 999), ('account', 999);
+SELECT is((SELECT count(*) FROM billing.usage_orphan), 1::bigint, 'design 6: and each is noted once');
+DELETE FROM billing.usage_orphan;
 
 -- Whatever stands in a row: the pass and the recount read it alike.
 INSERT INTO billing.cdr (call_id, started_at, answered_at, ended_at, billsec, did_billsec, disposition, rated_at, status, customer_account_id, customer_service_id, customer_rate_id, customer_billsec, customer_amount,

@@ -104,8 +104,10 @@ SELECT is(pg_temp.found(v.planted), v.findings, 'issue 4.9: ' || v.what) FROM (V
 
 -- Names, archives, the ledger itself.
 SELECT is(pg_temp.found(v.planted), v.findings, 'issue 4.9: ' || v.what) FROM (VALUES
-	('a name that came without its calls being counted', $$ INSERT INTO billing.usage_orphan VALUES ('account', 1), ('service', 1), ('rate', 1), ('account', 999), ('service', 999), ('rate', 999) $$, 'orphan 1; orphan; orphan'),
-	('and after a rebuild', $$ INSERT INTO billing.usage_orphan VALUES ('account', 1), ('service', 1), ('rate', 999); SELECT billing.rebuild_usage() $$, NULL),
+	('a name that came without its calls being counted', $$ ALTER TABLE billing.usage_orphan DISABLE TRIGGER keep_orphan;
+		INSERT INTO billing.usage_orphan VALUES ('account', 1), ('service', 1), ('rate', 1), ('account', 999), ('service', 999), ('rate', 999); ALTER TABLE billing.usage_orphan ENABLE TRIGGER keep_orphan $$, 'orphan 1; orphan; orphan'),
+	('and after a rebuild', $$ ALTER TABLE billing.usage_orphan DISABLE TRIGGER keep_orphan;
+		INSERT INTO billing.usage_orphan VALUES ('account', 1), ('service', 1), ('rate', 999); ALTER TABLE billing.usage_orphan ENABLE TRIGGER keep_orphan; SELECT billing.rebuild_usage() $$, NULL),
 	('an archive', $$ SELECT billing.create_partitions('2026-01-01', '2026-02-01'); SELECT billing.archive('2026-02-01') $$, NULL),
 	('usage of an archive that is not there', $$ SET LOCAL billing.usage_writer = on; INSERT INTO billing.usage (account_id, leg, day, slot, calls) VALUES (1, 'customer', '2026-01-10', -99, 1) $$, 'archive'),
 	('a ledger of another version', $$ COMMENT ON TABLE billing.catalogue_signal IS 'billing ledger 0' $$, 'ledger 0<>1')) v(what, planted, findings);
