@@ -30,10 +30,10 @@ SELECT is(billing.exchange(2, 'CHF', 'USD', '2026-02-11'), 0.66666667, 'reading 
 SELECT is(billing.exchange(1, 'CHF', 'USD', '2026-02-11'), 0.33333333, 'reading 39: 1 / 3 down');
 -- 1000000000000.00000001 / 150: 6666666666.66666666673...; a quotient of 16 digits would not know.
 SELECT is(billing.exchange(1000000000000.00000001, 'JPY', 'USD', '2026-03-01'), 6666666666.66666667, 'promise 5: big amounts keep their decimals');
--- 1100000000.00000005 / 11 = 100000000.0000000045454...: rounded to 9 decimals, as numeric's / does here, it would be a half.
-SELECT is(billing.exchange(1100000000.00000005, 'DKK', 'USD', '2026-03-01'), 100000000.00000000, 'promise 5: one rounding, of the exact quotient');
-SELECT is(billing.exchange(-1100000000.00000005, 'DKK', 'USD', '2026-03-01'), -100000000.00000000, 'promise 5: on either side');
-SELECT isnt(round(1100000000.00000005 / 11, 8), 100000000.00000000, 'promise 5: which rounding a quotient does not give');
+-- 2200000000.00000005 / 11 = 200000000.0000000045454...: rounded to 9 decimals, as numeric's / does here, it would be a half.
+SELECT is(billing.exchange(2200000000.00000005, 'DKK', 'USD', '2026-03-01'), 200000000.00000000, 'promise 5: one rounding, of the exact quotient');
+SELECT is(billing.exchange(-2200000000.00000005, 'DKK', 'USD', '2026-03-01'), -200000000.00000000, 'promise 5: on either side');
+SELECT isnt(round(2200000000.00000005 / 11.000000000, 8), 200000000.00000000, 'promise 5: which rounding a quotient does not give');
 
 -- Margins. Customers in USD and EUR, callshop 3 in GBP below which 4 calls in EUR; providers in EUR, SEK (which has no rate) and USD.
 INSERT INTO billing.tariff (id, name, currency) VALUES (1, 'usd', 'USD'), (2, 'eur', 'EUR'), (3, 'gbp', 'GBP');
