@@ -162,6 +162,28 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $
 $$;
 COMMENT ON FUNCTION billing._write_cycle(bigint, bigint, text, bigint, date, timestamptz, bigint, bigint, bigint) IS 'Keeps what a cycle of a pool has come to in billing.allowance_cycle; writes only what differs.';
 
+-- Without nested loops: of a pool with many calls they would compare each with each.
+CREATE FUNCTION billing._write_allowance_credits(account_id bigint, leg text, pool text, currency text, from_day date, until_day date,
+	cdr_ids bigint[], starts timestamptz[], allowances text[], cycles date[], seconds bigint[], amounts numeric[], days date[], cost_centers text[], destinations text[])
+RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
+	WITH due AS MATERIALIZED (
+		SELECT * FROM unnest($7, $8, $9, $10, $11, $12, $13, $14, $15) u(cdr_id, started_at, allowance, cycle, seconds, amount, day, cost_center, destination)
+	), gone AS (
+		DELETE FROM billing.credit k
+		WHERE k.pool = $3 AND k.kind = 'allowance' AND k.day >= $5 AND k.day < $6 AND k.leg = $2 AND k.account_id = $1
+			AND NOT EXISTS (SELECT FROM due d WHERE d.cdr_id = k.cdr_id AND d.started_at = k.started_at AND d.allowance = k.allowance)
+	)
+	INSERT INTO billing.credit AS k (cdr_id, started_at, leg, kind, pool, allowance, cycle, seconds, amount, account_id, day, cost_center, destination, currency)
+	SELECT d.cdr_id, d.started_at, $2, 'allowance', $3, d.allowance, d.cycle, d.seconds, d.amount, $1, d.day, d.cost_center, d.destination, $4
+	FROM due d
+	ON CONFLICT ON CONSTRAINT credit_key DO UPDATE SET cycle = EXCLUDED.cycle, seconds = EXCLUDED.seconds, amount = EXCLUDED.amount,
+		account_id = EXCLUDED.account_id, day = EXCLUDED.day, cost_center = EXCLUDED.cost_center, destination = EXCLUDED.destination, currency = EXCLUDED.currency
+	WHERE (k.cycle, k.seconds, k.amount, k.account_id, k.day, k.cost_center, k.destination, k.currency)
+		IS DISTINCT FROM (EXCLUDED.cycle, EXCLUDED.seconds, EXCLUDED.amount, EXCLUDED.account_id, EXCLUDED.day, EXCLUDED.cost_center, EXCLUDED.destination, EXCLUDED.currency)
+$$;
+COMMENT ON FUNCTION billing._write_allowance_credits(bigint, text, text, text, date, date, bigint[], timestamptz[], text[], date[], bigint[], numeric[], date[], text[], text[]) IS 'Makes the credits of a pool on the days from from_day to before until_day those that are due, given side by side; writes only what differs.';
+
 -- Without a sort the calls are read in the order of an index, and no further than there is something to draw.
 CREATE FUNCTION billing._replay_pool(account_id bigint, service_id bigint, leg text, day date) RETURNS date
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_sort = off SET jit = off AS $$
@@ -269,23 +291,8 @@ BEGIN
 		END IF;
 	END LOOP;
 
-	WITH due AS MATERIALIZED (
-		SELECT * FROM unnest(cdr_ids, starts, allowances, cycles, seconds, amounts, days, cost_centers, destinations)
-			u(cdr_id, started_at, allowance, cycle, seconds, amount, day, cost_center, destination)
-	), gone AS (
-		DELETE FROM billing.credit k
-		WHERE k.pool = pool_name AND k.kind = 'allowance' AND k.day >= span.starts AND k.day < span.ends
-			AND k.leg = _replay_pool.leg AND k.account_id = _replay_pool.account_id
-			AND (k.cdr_id, k.started_at, k.allowance) NOT IN (SELECT d.cdr_id, d.started_at, d.allowance FROM due d)
-	)
-	INSERT INTO billing.credit AS k (cdr_id, started_at, leg, kind, pool, allowance, cycle, seconds, amount, account_id, day, cost_center, destination, currency)
-	SELECT d.cdr_id, d.started_at, _replay_pool.leg, 'allowance', pool_name, d.allowance, d.cycle, d.seconds, d.amount,
-		_replay_pool.account_id, d.day, d.cost_center, d.destination, account.currency
-	FROM due d
-	ON CONFLICT ON CONSTRAINT credit_key DO UPDATE SET cycle = EXCLUDED.cycle, seconds = EXCLUDED.seconds, amount = EXCLUDED.amount,
-		account_id = EXCLUDED.account_id, day = EXCLUDED.day, cost_center = EXCLUDED.cost_center, destination = EXCLUDED.destination, currency = EXCLUDED.currency
-	WHERE (k.cycle, k.seconds, k.amount, k.account_id, k.day, k.cost_center, k.destination, k.currency)
-		IS DISTINCT FROM (EXCLUDED.cycle, EXCLUDED.seconds, EXCLUDED.amount, EXCLUDED.account_id, EXCLUDED.day, EXCLUDED.cost_center, EXCLUDED.destination, EXCLUDED.currency);
+	PERFORM billing._write_allowance_credits(account_id, leg, pool_name, account.currency, span.starts, span.ends,
+		cdr_ids, starts, allowances, cycles, seconds, amounts, days, cost_centers, destinations);
 	RETURN span.ends;
 END $$;
 COMMENT ON FUNCTION billing._replay_pool(bigint, bigint, text, date) IS 'Works out the cycles of a pool around a day anew, from all calls that are there, in the order start, source, call_id, id (reading 25); writes only what differs. Returns the first day behind them. The caller holds the pool''s lock.';
