@@ -170,11 +170,15 @@ BEGIN
 			DETAIL = 'It must see the reservations that other transactions have made since this one began.',
 			HINT = 'Use READ COMMITTED.';
 	END IF;
-	FOR object IN SELECT DISTINCT (a % 2147483648)::integer FROM unnest(accounts) a WHERE a IS NOT NULL ORDER BY 1 LOOP
+	-- Who has no limit cannot run out of it, and a large reseller's calls need not wait for each other.
+	FOR object IN
+		SELECT DISTINCT (a.id % 2147483648)::integer FROM billing.account a
+		WHERE a.id = ANY (accounts) AND (a.billing = 'prepaid' OR a.credit_limit IS NOT NULL) ORDER BY 1
+	LOOP
 		PERFORM pg_advisory_xact_lock(class, object);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION billing._lock_accounts(bigint[]) IS 'Lets one transaction at a time make reservations on these accounts; in the order of their ids, so that two cannot wait for each other. 0A000 where the transaction would not see what others have reserved before it.';
+COMMENT ON FUNCTION billing._lock_accounts(bigint[]) IS 'Lets one transaction at a time make reservations on those of these accounts that have a limit; in the order of their ids, so that two cannot wait for each other. 0A000 where the transaction would not see what others have reserved before it.';
 
 CREATE FUNCTION billing._reserve(reservation bigint, request jsonb, accounts bigint[], amounts numeric[], billsec bigint[], seconds integer, covered bigint[], pools bigint[], expires timestamptz) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -352,18 +356,28 @@ COMMENT ON FUNCTION billing._check_overdraft(bigint) IS 'Whether an account owes
 CREATE FUNCTION billing.check_overdrafts() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	PERFORM billing.settle_credits();
 	RETURN (
 		SELECT count(*) FILTER (WHERE billing._check_overdraft(a.id))
 		FROM billing.account a WHERE a.billing = 'prepaid' OR a.credit_limit IS NOT NULL
 			OR EXISTS (SELECT FROM billing.alert t WHERE t.account_id = a.id AND t.kind = 'overdraft' AND t.ended_at IS NULL));
 END $$;
-COMMENT ON FUNCTION billing.check_overdrafts() IS 'Looks at every account that has a limit: those that owe more get a row in billing.alert, one until they have recovered; returns how many do. For a scheduler; for its owner.';
+COMMENT ON FUNCTION billing.check_overdrafts() IS 'Settles credits, then looks at every account that has a limit: those that owe more get a row in billing.alert, one until they have recovered; returns how many do. For a scheduler; for its owner.';
 REVOKE ALL ON FUNCTION billing.check_overdrafts() FROM PUBLIC;
 
 CREATE FUNCTION billing._release(reservation bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	-- The first row guards the others, as in _authorize().
+	PERFORM FROM billing.reservation r WHERE r.id = reservation ORDER BY r.leg LIMIT 1 FOR UPDATE;
 	UPDATE billing.reservation r SET released_at = now() WHERE r.id = reservation AND r.released_at IS NULL;
+	-- What was covered by an allowance is no debt.
+	IF EXISTS (SELECT FROM billing.allowance) THEN
+		PERFORM billing._settle_pool(r.account_id, r.service_id, r.leg, (r.call ->> 'started_at')::timestamptz)
+		FROM (
+			SELECT * FROM billing.reservation r WHERE r.id = reservation
+			ORDER BY billing._allowance_lock(r.account_id, r.service_id, r.leg)) r;
+	END IF;
 	RETURN (SELECT bool_or(billing._check_overdraft(a.account_id))
 		FROM (SELECT DISTINCT r.account_id FROM billing.reservation r WHERE r.id = reservation ORDER BY 1) a);
 END $$;

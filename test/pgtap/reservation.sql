@@ -110,12 +110,18 @@ SELECT is((SELECT bool_or(billing.release(id)) FROM billing.open_reservation), f
 SELECT is((SELECT max_seconds FROM billing.authorize(caller => '120', callee => '1212', reserve => 70)), 70, 'and what was not used is there again');
 SELECT is((SELECT bool_or(billing.release(id)) FROM billing.open_reservation), false, 'settled');
 
+INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('g', now(), '120', '1212', 70);
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '120', callee => '1212', reserve => 70)), 30, 'a call later 30 are left');
+INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('h', now(), '120', '1212', 30);
+SELECT is((SELECT bool_or(billing.release(id)) FROM billing.open_reservation), false, 'what was covered is no overdraft: its credit is settled first');
+SELECT is((SELECT spendable FROM billing._spendable(20)), 0.0, 'nothing was spent');
+
 -- Overdrafts are booked, and said once (reading 9).
 SELECT is_empty('SELECT FROM billing.alert', 'nothing so far');
-SELECT is(pg_temp.slice('101', 60, '4930'), '12: 60 s', 'a call of a minute');
+SELECT is(pg_temp.slice('101', 60, '4930'), '13: 60 s', 'a call of a minute');
 INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('9', now(), '101', '4930', 600);
 SELECT is((SELECT customer_amount FROM billing.cdr WHERE call_id = '9'), 6.10, 'reading 9: the switch did not hang up: it is charged all the same');
-SELECT is(billing.release(12), true, 'an overdraft');
+SELECT is(billing.release(13), true, 'an overdraft');
 SELECT results_eq('SELECT kind, account_id, detail, ended_at FROM billing.alert',
 	$$VALUES ('overdraft', 1::bigint, '{"spendable": -2.40000000, "currency": "EUR"}'::jsonb, NULL::timestamptz)$$, '5.00 - 1.30 - 6.10 = -2.40');
 SELECT is((SELECT format('%s (%s)', reason, leg) FROM billing.authorize(caller => '101', callee => '4930')), 'over_credit_limit (customer)', 'no further call');
