@@ -17,15 +17,6 @@ CREATE FUNCTION billing.guard_usage() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'billing_guard_usage';
 COMMENT ON FUNCTION billing.guard_usage() IS 'Trigger of billing.usage: only the accounting pass and functions that set billing.usage_writer write it. Other inserts are skipped, so that a data-only restore counts the calls itself; other changes are refused (42501, design 6).';
 
-CREATE FUNCTION billing.usage_slot() RETURNS integer
-LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'billing_usage_slot';
-COMMENT ON FUNCTION billing.usage_slot() IS 'The slot of billing.usage that this transaction may write, locked until it ends (design 6).';
-
-CREATE FUNCTION billing.try_usage_slot(slot integer) RETURNS boolean
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'billing_try_usage_slot';
-COMMENT ON FUNCTION billing.try_usage_slot(integer) IS 'Whether this transaction now holds a slot of billing.usage: true when no other transaction is writing its rows; then none will until this one ends (design 6). Null for null.';
-REVOKE ALL ON FUNCTION billing.usage_slot(), billing.try_usage_slot(integer) FROM PUBLIC;
-
 CREATE FUNCTION billing._usage_day(instant timestamptz, timezone text) RETURNS date
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN instant >= '0001-01-02 00:00:00+00'::timestamptz AND instant < '9999-12-31 00:00:00+00'::timestamptz

@@ -127,22 +127,6 @@ next_part(void)
 	return writes++ / WRITES_PER_PART;
 }
 
-/* billing.usage_slot(): the slot of billing.usage that this transaction may write. */
-PG_FUNCTION_INFO_V1(billing_usage_slot);
-Datum
-billing_usage_slot(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(own_slot());
-}
-
-/* billing.try_usage_slot(slot): whether this transaction now holds the slot, which nobody else is writing. */
-PG_FUNCTION_INFO_V1(billing_try_usage_slot);
-Datum
-billing_try_usage_slot(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(lock_slot(PG_GETARG_INT32(0)));
-}
-
 /* ---- writing ---- */
 
 enum {KEY_ACCOUNT, KEY_SLOT, KEY_DAY, KEY_PART, KEY_LEG, KEY_DESTINATION, KEY_COST_CENTER, KEY_CURRENCY, KEY_COLUMNS};

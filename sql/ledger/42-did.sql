@@ -1,7 +1,7 @@
 -- What DIDs cost: three prices a number (K1), which stay with it whoever holds it.
 
 CREATE TABLE billing.did_rate (
-	id bigint PRIMARY KEY DEFAULT nextval('billing.rate_id_seq'),
+	id bigint PRIMARY KEY DEFAULT nextval('billing.rate_id_seq') CONSTRAINT did_rate_id CHECK (id > 0),
 	leg text NOT NULL CONSTRAINT did_rate_leg CHECK (leg IN ('did_incoming', 'did_owner', 'did_provider')),
 	tenant text NOT NULL DEFAULT '',
 	number text NOT NULL CONSTRAINT did_rate_number CHECK (number <> ''),
