@@ -3,10 +3,11 @@
 CREATE FUNCTION billing._quote_call(cdr anyelement, seconds integer,
 	OUT customer_service_id bigint, OUT did_service_id bigint, OUT invalid text, OUT did_reason text,
 	OUT account_id bigint[], OUT rate_id bigint[], OUT reason text[], OUT amount numeric[], OUT tariff_id bigint[],
-	OUT currency text[], OUT price numeric[], OUT connect_fee numeric[], OUT first_increment integer[], OUT next_increment integer[])
+	OUT currency text[], OUT price numeric[], OUT connect_fee numeric[], OUT first_increment integer[], OUT next_increment integer[],
+	OUT included boolean[], OUT pool_service_id bigint[])
 LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_quote_call';
-COMMENT ON FUNCTION billing._quote_call(anyelement, integer) IS 'What rate_call would make of the call if it were answered and lasted so many seconds, and by which terms. Arrays have an element for each leg: customer, reseller, provider, did_incoming, did_owner, did_provider. tariff_id is the price list that was asked, the prices are in currency, that of the list that had the rate. For those who may read the catalogue: 42501 for others, else errors as rate_call.';
+COMMENT ON FUNCTION billing._quote_call(anyelement, integer) IS 'What rate_call would make of the call if it were answered and lasted so many seconds, and by which terms. Arrays have an element for each leg: customer, reseller, provider, did_incoming, did_owner, did_provider. tariff_id is the price list that was asked, the prices are in currency, that of the list that had the rate; included: the leg''s plan has an allowance for such legs, pool_service_id: of that service, null: of the account. For those who may read the catalogue: 42501 for others, else errors as rate_call.';
 
 CREATE FUNCTION billing._longest_call(cdr anyelement, spendable numeric[], covered bigint[], most integer,
 	OUT seconds integer, OUT short_leg text, OUT amount numeric[], OUT billsec bigint[])
@@ -133,16 +134,15 @@ DECLARE
 BEGIN
 	covered := array_fill(NULL::bigint, ARRAY[6]);
 	pools := covered;
-	IF NOT EXISTS (SELECT FROM billing.allowance) THEN
+	IF NOT true = ANY (quote.included) THEN
 		RETURN;
 	END IF;
 	-- In the order of the locks, for settling takes one a pool.
 	FOR pool IN
-		SELECT n.place, n.name, o.pool_service_id
+		SELECT n.place, n.name, quote.pool_service_id[n.place] AS pool_service_id
 		FROM unnest(billing._leg_names()) WITH ORDINALITY n(name, place)
-			CROSS JOIN LATERAL billing._pool_of(payers[n.place], services[n.place], n.name, call.started_at) o
-		WHERE payers[n.place] IS NOT NULL AND EXISTS (SELECT FROM billing.allowance a WHERE a.plan_id = o.plan_id AND a.leg = n.name)
-		ORDER BY billing._allowance_lock(payers[n.place], o.pool_service_id, n.name)
+		WHERE payers[n.place] IS NOT NULL AND quote.included[n.place]
+		ORDER BY billing._allowance_lock(payers[n.place], quote.pool_service_id[n.place], n.name)
 	LOOP
 		i := pool.place;
 		number := CASE WHEN pool.name IN ('did_incoming', 'did_owner') THEN coalesce(nullif(call.did, ''), call.callee) ELSE call.callee END;

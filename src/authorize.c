@@ -244,6 +244,51 @@ optional_text(const char *text, bool *isnull)
 	return text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
+/* ---- included minutes ---- */
+
+/*
+ * Whether a plan includes minutes for a leg, and the service whose own plan it is (0: the account's): the rule by which
+ * the accounting pass queues pools.
+ */
+static bool
+is_included(Statement *statement, const Cdr *cdr, LegKind kind, const Leg *leg, int64 service_id, int64 *pool_service_id)
+{
+	const Account *account = leg->account_id != 0 ? billing_account(statement, leg->account_id) : NULL;
+	const AccountTerms *account_terms = account ? billing_account_terms(account, cdr->at) : NULL;
+	const Service *service = service_id != 0 ? billing_service(statement, service_id) : NULL;
+	const ServiceTerms *service_terms;
+	int64		plan_id = account_terms ? account_terms->plan_id : 0;
+
+	*pool_service_id = 0;
+	if (account == NULL)
+		return false;
+	if (service && service->kind == KIND_VIRTUAL_NUMBER)
+		service = billing_service(statement, service->primary_id);
+	service_terms = service ? billing_service_terms(service, cdr->at) : NULL;
+	if (service_terms && service_terms->plan_id != 0)
+	{
+		plan_id = service_terms->plan_id;
+		*pool_service_id = service->id;
+	}
+	return plan_id != 0 && (billing_plan_allowances(statement, plan_id) & (1 << kind)) != 0;
+}
+
+static void
+pool_legs(Statement *statement, const Cdr *cdr, Rating *rating, Datum *included, Datum *pools)
+{
+	static const bool no_nulls[LEGS] = {false};
+	const int64 services[LEGS] = {
+		[LEG_CUSTOMER] = rating->customer_service_id, [LEG_PROVIDER] = rating->provider_service_id, [LEG_DID_OWNER] = rating->did_service_id
+	};
+	Datum		values[LEGS];
+	int64		ids[LEGS];
+
+	for (int i = 0; i < LEGS; i++)
+		values[i] = BoolGetDatum(is_included(statement, cdr, i, billing_rating_leg(rating, i), services[i], &ids[i]));
+	*included = leg_result(values, (bool *) no_nulls, BOOLOID);
+	*pools = leg_ids(ids);
+}
+
 /* ---- what it would cost ---- */
 
 /* The call as answered at once and so long. */
@@ -256,7 +301,8 @@ set_seconds(Cdr *cdr, int64 seconds)
 }
 
 enum {QUOTE_CUSTOMER_SERVICE, QUOTE_DID_SERVICE, QUOTE_INVALID, QUOTE_DID_REASON, QUOTE_ACCOUNTS, QUOTE_RATES, QUOTE_REASONS,
-	QUOTE_AMOUNTS, QUOTE_TARIFFS, QUOTE_CURRENCIES, QUOTE_PRICES, QUOTE_FEES, QUOTE_FIRST, QUOTE_NEXT, QUOTE_COLUMNS};
+	QUOTE_AMOUNTS, QUOTE_TARIFFS, QUOTE_CURRENCIES, QUOTE_PRICES, QUOTE_FEES, QUOTE_FIRST, QUOTE_NEXT,
+	QUOTE_INCLUDED, QUOTE_POOLS, QUOTE_COLUMNS};
 
 static void
 quote_legs(Rating *rating, const LegQuote *quotes, Datum *values)
@@ -309,21 +355,24 @@ Datum
 billing_quote_call(PG_FUNCTION_ARGS)
 {
 	LegQuote	quotes[LEGS] = {0};
+	Statement  *statement;
 	Cdr			cdr;
 	Rating		rating;
 	Datum		values[QUOTE_COLUMNS];
 	bool		nulls[QUOTE_COLUMNS] = {0};
 
 	billing_check_reader(GetUserId());
+	statement = billing_statement(fcinfo->flinfo->fn_mcxt);
 	billing_record_read(fcinfo, &cdr);
 	set_seconds(&cdr, PG_GETARG_INT32(1));
-	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {.quotes = quotes}, &rating);
+	billing_rate(statement, &cdr, &(RatingRequest) {.quotes = quotes}, &rating);
 
 	values[QUOTE_CUSTOMER_SERVICE] = optional_id(rating.customer_service_id, &nulls[QUOTE_CUSTOMER_SERVICE]);
 	values[QUOTE_DID_SERVICE] = optional_id(rating.did_service_id, &nulls[QUOTE_DID_SERVICE]);
 	values[QUOTE_INVALID] = optional_text(rating.invalid ? rating.customer_reason : NULL, &nulls[QUOTE_INVALID]);
 	values[QUOTE_DID_REASON] = optional_text(rating.did_reason, &nulls[QUOTE_DID_REASON]);
 	quote_legs(&rating, quotes, values);
+	pool_legs(statement, &cdr, &rating, &values[QUOTE_INCLUDED], &values[QUOTE_POOLS]);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
 }
 

@@ -229,6 +229,16 @@ INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('
 SELECT is(pg_temp.ask('150', '4420', '2026-12-10'), '70', 'design 6: what was called is settled first: 100 s of 130 were covered, 0.30 of 1.00 are spent, 0.70 are left');
 SELECT is(pg_temp.ask('150', '4420', '2027-01-10'), '170', 'the next cycle has its own');
 
+-- A virtual number draws from its primary's pool, an extension of the same account has nothing (D9, D11).
+INSERT INTO billing.account (id, name, currency, tariff_id, billing) VALUES (51, 'Hal', 'EUR', 1, 'prepaid');
+INSERT INTO billing.service (id, account_id, kind, identifier, plan_id, primary_id) VALUES
+	(60, 51, 'did', '37052000060', 1, NULL), (61, 51, 'virtual_number', '37052000061', NULL, 60), (62, 51, 'extension', '162', NULL, NULL);
+SELECT is(pg_temp.ask('37052000061', '4420', '2026-12-10'), '100', 'D9: a virtual number has its primary''s included seconds');
+SELECT is(pg_temp.ask('37052000060', '4420', '2026-12-10'), '100', 'D3: as the primary has');
+SELECT is(pg_temp.ask('162', '4420', '2026-12-10'), 'not_enough_balance (customer)', 'D11: another extension has not');
+INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('h', '2026-12-09', '37052000061', '4420', 40);
+SELECT is(pg_temp.ask('37052000060', '4420', '2026-12-10'), '60', 'D10: one pool: what the virtual number has used the primary has no more');
+
 -- Nothing is kept of a call that was only asked about.
 SELECT is_empty('SELECT FROM billing.reservation', 'no reservation was asked for');
 
