@@ -16,7 +16,7 @@ CREATE TABLE billing.entry (
 	created_by text NOT NULL DEFAULT session_user,
 	CONSTRAINT entry_period CHECK (period_from < period_until)
 );
-CREATE INDEX entry_account ON billing.entry (account_id, at);
+CREATE INDEX entry_account ON billing.entry (account_id, at) INCLUDE (amount);
 CREATE TRIGGER zz_entry BEFORE INSERT ON billing.entry FOR EACH ROW EXECUTE FUNCTION billing.as_owner('check_entry');
 CREATE TRIGGER keep_entry BEFORE UPDATE OR DELETE OR TRUNCATE ON billing.entry
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.keep_entry();
