@@ -203,7 +203,6 @@ BEGIN
 	RETURN coalesce(seconds, 0);
 END $$;
 COMMENT ON FUNCTION billing.allowance_remaining(bigint, bigint, text, text, timestamptz) IS 'Included seconds that a call to a number (of a DID leg: to the DID) could still draw on a leg of an account, found by a service or none, with this rating instant: as of the last settling of its pool (billing.settle_credits()). 0 where no allowance covers it.';
-REVOKE ALL ON FUNCTION billing.allowance_remaining(bigint, bigint, text, text, timestamptz) FROM PUBLIC;
 
 -- Changes.
 
