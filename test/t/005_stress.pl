@@ -34,10 +34,11 @@ while (time < $began + $seconds)
 	last;
 }
 my $seen = load::finish($run);
+note load::report($seen);
 cmp_ok($looked, '>=', 2, "it was looked at $looked times meanwhile");
 
 is(join("\n", @{ $seen->{bad} }[ 0 .. ($#{ $seen->{bad} } > 9 ? 9 : $#{ $seen->{bad} }) ]), '', "no session failed but for a call that others were changing (seed $seed)");
-is(join(', ', grep { !$seen->{done}{$_} } load::actions()), '', 'everything was done at least once: ' . join(', ', map { "$_ $seen->{done}{$_}" } sort keys %{ $seen->{done} }));
+is(join(', ', grep { !$seen->{done}{$_} } load::actions()), '', 'everything was done at least once');
 unlike(slurp_file($node->logfile), qr/deadlock detected/, 'no deadlock');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal|tuple concurrently/, 'no crash');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), '0', 'no transaction is left prepared');

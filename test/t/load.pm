@@ -217,7 +217,8 @@ my @actions = (
 	# Of some clients only, because they are an operator's.
 	[ 'settle', 4, sub { 'SELECT billing.settle_credits();' }, undef, undef, '34' ],
 	[ 'rerate', 3, sub { my $f = started(); "CALL billing.rerate('$f', '$f'::timestamptz + interval '3 days', batch => 200);" }, undef, undef, '1' ],
-	[ 'truncate', 3, sub { 'TRUNCATE billing.cdr_20260401;' }, undef, undef, '2' ],
+	# Whoever waits for all others holds all others up.
+	[ 'truncate', 4, sub { "SET lock_timeout = '100ms';\nTRUNCATE billing.cdr_20260401;\nRESET lock_timeout;" }, '55P03', undef, '2' ],
 	[ 'time zone', 2, sub { 'SELECT billing.change_timezone(' . (11 + int rand 50) . ", '" . pick('UTC', 'Europe/Vilnius', 'America/New_York') . "');" }, undef, undef, '56' ],
 );
 
@@ -252,10 +253,11 @@ sub act
 	my ($client) = @_;
 	my $action = choose($client);
 	$client->{acknowledge} = [];
+	my $began = time;
 	my $lines = converse($client, $action->[2]->($client));
-	# An error leaves a transaction, or a prepared one, that has to go.
 	return 0 unless $lines;
 	$client->{done}{ $action->[0] }++;
+	$client->{spent}{ $action->[0] } += time - $began;
 	my @errors = grep { /(ERROR|FATAL|PANIC): / } @$lines;
 	for my $error (@errors)
 	{
@@ -283,7 +285,7 @@ sub client
 	waitpid $pid, 0;
 	open my $out, '>', $file or die "$file: $!";
 	print $out "bad\t$_\n" for @{ $client->{bad} };
-	print $out "done\t$_\t$client->{done}{$_}\n" for sort keys %{ $client->{done} };
+	print $out "done\t$_\t$client->{done}{$_}\t$client->{spent}{$_}\n" for sort keys %{ $client->{done} };
 	print $out join("\t", 'sent', map { $_ // '\N' } @$_{@columns}), "\n" for @{ $client->{sent} };
 	print $out "acknowledged\t$_->{source}\t$_->{call_id}\n" for @{ $client->{acknowledged} };
 	close $out;
@@ -325,7 +327,7 @@ sub finish
 		{
 			chomp;
 			my ($what, @rest) = split /\t/, $_, -1;
-			if ($what eq 'done') { $seen{done}{ $rest[0] } += $rest[1]; }
+			if ($what eq 'done') { $seen{done}{ $rest[0] } += $rest[1]; $seen{spent}{ $rest[0] } += $rest[2]; }
 			elsif ($what eq 'bad') { push @{ $seen{bad} }, "@rest"; }
 			else { push @{ $seen{$what} }, \@rest; }
 		}
@@ -334,5 +336,12 @@ sub finish
 }
 
 sub actions { return map { $_->[0] } @actions; }
+
+# How often each was done, and how many seconds all clients together spent on it.
+sub report
+{
+	my ($seen) = @_;
+	return join ', ', map { sprintf '%s %d (%.1f s)', $_, $seen->{done}{$_}, $seen->{spent}{$_} } sort { $seen->{spent}{$b} <=> $seen->{spent}{$a} } keys %{ $seen->{done} };
+}
 
 1;
