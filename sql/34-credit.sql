@@ -408,5 +408,4 @@ BEGIN
 	RETURN settled + billing._settle_allowances();
 END $$;
 COMMENT ON FUNCTION billing.settle_credits() IS 'Works out what billing.credit_queue asks for, and returns how many pools that were. Included minutes: the calls of a cycle draw from their pool in the order start, source, call_id, id (D9 to D12, reading 25). Session fees: of the connect fees of a DID leg, the first call of a session keeps its fee, and the others are credited theirs (K4, reading 8). Whatever the order in which calls came, changed or went. Sessions may settle at once; one waits for the other on the same calls. For the ledger''s owner. 55000 without a ledger.';
-REVOKE ALL ON FUNCTION billing.settle_credits(), billing._settle_pool(bigint, bigint, text, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION billing.settle_credits() FROM PUBLIC;
