@@ -132,7 +132,8 @@ SELECT is_empty($$
 	)
 	SELECT r.kind, r.name, r.rule FROM rule r
 	WHERE r.conrelid <> r.terms
-		-- Only what a rule over terms alone can say.
+		-- Only what a rule over terms alone can say; the id itself is the live row's business.
+		AND r.name <> r.kind || '_id'
 		AND NOT EXISTS (
 			SELECT FROM pg_constraint c CROSS JOIN LATERAL unnest(c.conkey) u(attnum) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = u.attnum
 			WHERE c.conrelid = r.conrelid AND c.conname = r.name AND a.attname <> 'id'
