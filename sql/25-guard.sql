@@ -210,7 +210,6 @@ CREATE FUNCTION billing._account_has_calls(account_id bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	LOCK TABLE billing.cdr IN SHARE MODE;
-	LOCK TABLE billing.entry IN SHARE MODE;
 	RETURN EXISTS (SELECT FROM billing.cdr c WHERE c.customer_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.reseller_account_id = _account_has_calls.account_id)
 		OR EXISTS (SELECT FROM billing.cdr c WHERE c.provider_account_id = _account_has_calls.account_id)
@@ -236,6 +235,10 @@ BEGIN
 		RETURN NULL;
 	END IF;
 
+	-- Waits for entries in flight too, unless the foreign key does: they wait for this row.
+	IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+		LOCK TABLE billing.entry IN SHARE MODE;
+	END IF;
 	IF NOT billing._account_has_calls(OLD.id) THEN
 		RETURN NULL;
 	ELSIF TG_OP = 'DELETE' THEN

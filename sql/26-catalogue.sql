@@ -118,7 +118,7 @@ BEGIN
 	PERFORM billing._require_read_committed('billing.change_timezone()');
 	-- Calls before the account, as whoever rebuilds does.
 	PERFORM billing._lock_accounting();
-	SELECT a.timezone INTO former FROM billing.account a WHERE a.id = change_timezone.account_id FOR UPDATE;
+	SELECT a.timezone INTO former FROM billing.account a WHERE a.id = change_timezone.account_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no account %', coalesce(account_id::text, 'null') USING
 			ERRCODE = 'no_data_found',
