@@ -23,7 +23,7 @@ COMMENT ON FUNCTION billing.exchange(numeric, text, text, timestamptz) IS 'An am
 
 CREATE FUNCTION billing._in_currency(amount numeric, base text, quote text, at timestamptz) RETURNS numeric
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN CASE WHEN amount = 0 THEN 0.00000000 ELSE billing.exchange(amount, base, quote, at) END;
+RETURN CASE WHEN amount = 0 THEN 0.00000000 WHEN base = quote THEN round(amount, 8) ELSE billing.exchange(amount, base, quote, at) END;
 COMMENT ON FUNCTION billing._in_currency(numeric, text, text, timestamptz) IS 'As billing.exchange(), but nothing is nothing in any currency, also an unknown one.';
 
 CREATE FUNCTION billing._day_start(day date, timezone text) RETURNS timestamptz
