@@ -86,7 +86,7 @@ BEGIN
 	-- The first instant that is open: so no date is made of an instant outside the calendar.
 	RETURN EXISTS (
 		SELECT FROM billing.account a
-		WHERE a.id IN (old_account_id, new_account_id) AND instant < billing._closed_until(a.id)::timestamp AT TIME ZONE a.timezone);
+		WHERE a.id IN (old_account_id, new_account_id) AND instant < billing._day_start(billing._closed_until(a.id), a.timezone));
 END $$;
 COMMENT ON FUNCTION billing._period_closed(bigint, bigint, timestamptz) IS 'Whether an instant lies in a closed period of one of two accounts.';
 REVOKE ALL ON FUNCTION billing._period_closed(bigint, bigint, timestamptz) FROM PUBLIC;

@@ -26,10 +26,14 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN amount = 0 THEN 0.00000000 WHEN base = quote THEN round(amount, 8) ELSE billing.exchange(amount, base, quote, at) END;
 COMMENT ON FUNCTION billing._in_currency(numeric, text, text, timestamptz) IS 'As billing.exchange(), but nothing is nothing in any currency, also an unknown one.';
 
+-- A day that begins twice, because clocks go back from 01:00 to 00:00, begins the first time.
 CREATE FUNCTION billing._day_start(day date, timezone text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN day::timestamp AT TIME ZONE CASE WHEN day > '0001-01-01'::date AND day < '9999-12-31'::date THEN timezone ELSE 'UTC' END;
-COMMENT ON FUNCTION billing._day_start(date, text) IS 'The first instant of a day in a time zone; outside the years 1 to 9999 in UTC, as in billing._usage_day().';
+RETURN CASE WHEN day > '0001-01-02'::date AND day < '9999-12-31'::date THEN (
+		SELECT CASE WHEN billing._usage_day(s.at - interval '1 hour', timezone) = day THEN s.at - interval '1 hour' ELSE s.at END
+		FROM (SELECT day::timestamp AT TIME ZONE timezone AS at) s)
+	ELSE day::timestamp AT TIME ZONE 'UTC' END;
+COMMENT ON FUNCTION billing._day_start(date, text) IS 'The first instant of a day of billing._usage_day() in a time zone; outside the years 1 to 9999 that of UTC. Null for a null.';
 
 CREATE FUNCTION billing._require_currency(code text) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$

@@ -117,6 +117,11 @@ INSERT INTO billing.cdr (id, source, call_id, started_at, billsec, callee, statu
 	(30, 'f', 'kiwi', '2026-03-10 13:00+00', 60, '44', 'rated', now(), 9, 1, 1.10), (31, 'f', 'kiwi 2', '2026-03-11 11:00+00', 60, '44', 'rated', now(), 9, 1, 1.20);
 SELECT results_eq($$SELECT calls, amount FROM billing.usage_in('EUR') WHERE account_id = 9$$, $$VALUES (2::bigint, 2.00)$$,
 	'C28: 1.10 / 1.10 + 1.20 / 1.20, by the beginning of the day in the account''s time zone');
+SELECT is(billing._day_start(d, z), w, 'reading 16: where a day begins: ' || z || ' ' || d) FROM (VALUES
+	('2026-03-29'::date, 'Europe/Berlin', '2026-03-28 23:00+00'::timestamptz), ('2026-03-30', 'Europe/Berlin', '2026-03-29 22:00+00'),
+	-- clocks go back from 01:00 to 00:00; and forward from 00:00 to 01:00; and back from 24:00 to 23:00 of the day before
+	('2025-11-02', 'America/Havana', '2025-11-02 04:00+00'), ('2018-11-04', 'America/Sao_Paulo', '2018-11-04 03:00+00'), ('2018-02-18', 'America/Sao_Paulo', '2018-02-18 03:00+00'),
+	('-infinity', 'UTC', '-infinity'), ('4714-11-24 BC', 'Asia/Tokyo', '4714-11-24 00:00+00 BC'), (NULL, 'UTC', NULL)) v(d, z, w);
 SELECT results_eq($$SELECT account_id, leg, month, cost_center, destination, from_currency, calls, answered, seconds, billed_seconds FROM billing.usage_in('JPY') ORDER BY 1, 2, 3, 4, 5$$,
 	$$SELECT account_id, leg, month, cost_center, destination, currency, calls, answered, seconds, billed_seconds FROM billing.usage_by_month ORDER BY 1, 2, 3, 4, 5$$,
 	'P7: the rows are those of usage_by_month');

@@ -77,6 +77,7 @@ SELECT is(pg_temp.refusal(1, '2026-01-31 12:00+00'), NULL, 'all of it');
 SELECT billing.close_period(2, '2025-11-02');
 SELECT is(pg_temp.refusal(2, '2025-11-02 03:59+00'), '55000 account 2 is closed until 2025-11-02', 'reading 16: a day that begins twice: the day before is closed');
 SELECT is(pg_temp.refusal(2, '2025-11-02 04:30+00'), NULL, 'reading 16: and its first hour is open');
+SELECT is(ARRAY[billing._period_closed(2, NULL, '2025-11-02 03:59:59+00'), billing._period_closed(NULL, 2, '2025-11-02 04:00+00')], '{t,f}', 'reading 16: to re-rating too');
 
 -- Guards of the account.
 SELECT throws_ok('UPDATE billing.account SET currency = ''USD'' WHERE id = 3', '23001', 'account "without" has calls or entries: its id and currency stay', 'design 3: the currency stays once an entry names the account');
