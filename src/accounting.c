@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
@@ -384,7 +385,26 @@ counts_itself(Relation partition, Oid function)
 	return false;
 }
 
-/* TRUNCATE fires for the table that is named and for each partition below it; those that have no trigger leave it to the root. */
+/* The table whose trigger counts what a partition loses: its own, else that of the next one above that has one. */
+static Oid
+counted_by(Relation partition, Oid function)
+{
+	List	   *ancestors = counts_itself(partition, function) ? NIL : get_partition_ancestors(RelationGetRelid(partition));
+	ListCell   *cell;
+
+	foreach(cell, ancestors)
+	{
+		Relation	ancestor = table_open(lfirst_oid(cell), AccessShareLock);
+		bool		counts = counts_itself(ancestor, function);
+
+		table_close(ancestor, NoLock);
+		if (counts)
+			return lfirst_oid(cell);
+	}
+	return RelationGetRelid(partition);
+}
+
+/* TRUNCATE fires for the table that is named and for each partition below it; those that have no trigger leave it to the next above. */
 static void
 count_truncate(Relation relation, Oid function)
 {
@@ -401,7 +421,7 @@ count_truncate(Relation relation, Oid function)
 		{
 			Relation	partition = table_open(lfirst_oid(cell), AccessExclusiveLock);
 
-			if (partition->rd_rel->relkind == RELKIND_RELATION && !counts_itself(partition, function))
+			if (partition->rd_rel->relkind == RELKIND_RELATION && counted_by(partition, function) == RelationGetRelid(relation))
 				uncount_partition(pass, partition);
 			table_close(partition, NoLock);
 		}

@@ -11,9 +11,9 @@
 #include "catalog/partition.h"
 #include "commands/trigger.h"
 #include "lib/ilist.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 /* An executor query that writes billing.cdr, by the memory that its triggers share. */
 typedef struct CountedQuery
@@ -22,19 +22,11 @@ typedef struct CountedQuery
 	MemoryContext context;
 	MemoryContextCallback callback;
 	HTAB	   *moved;			/* MovedRow; NULL: none */
+	Oid			updated_relation;	/* the row that it was about to UPDATE last; InvalidOid: none */
+	ItemPointerData updated_row;
 } CountedQuery;
 
-/* The row that an UPDATE was about to change last. */
-typedef struct UpdatedRow
-{
-	MemoryContext query_context;
-	uint32		transaction;
-	Oid			relation;
-	ItemPointerData row;
-} UpdatedRow;
-
 static dlist_head queries = DLIST_STATIC_INIT(queries);
-static UpdatedRow last_update;
 
 static void
 query_ends(void *arg)
@@ -102,10 +94,16 @@ billing_require_counted(MemoryContext query_context, Relation relation)
 					 quote_identifier(RelationGetRelationName(relation)))));
 }
 
+/* Kept with the query: between this and the DELETE of a move other triggers may run queries of their own. */
 void
 billing_note_update(MemoryContext query_context, Oid relation, ItemPointer row)
 {
-	last_update = (UpdatedRow) {query_context, compat_local_transaction(), relation, *row};
+	CountedQuery *query = find_query(query_context);
+
+	if (query == NULL)
+		return;
+	query->updated_relation = relation;
+	query->updated_row = *row;
 }
 
 /* The rows that the query moved, as MovedRow by key; NULL: none. */
@@ -163,9 +161,8 @@ billing_note_move(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = data;
 	}
 	query = find_query(query_context);
-	if (query && last_update.query_context == query_context && last_update.transaction == compat_local_transaction() &&
-		last_update.relation == RelationGetRelid(data->tg_relation) &&
-		ItemPointerEquals(&last_update.row, &data->tg_trigslot->tts_tid))
+	if (query && query->updated_relation == RelationGetRelid(data->tg_relation) &&
+		ItemPointerEquals(&query->updated_row, &data->tg_trigslot->tts_tid))
 		note_moved(query, data->tg_relation, data->tg_trigslot);
 	return PointerGetDatum(data->tg_trigtuple);
 }

@@ -14,6 +14,8 @@
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
@@ -193,6 +195,8 @@ open_writer(UsageWriter *writer)
 	writer->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->result, writer->usage, 0, NULL, 0);
 	ExecOpenIndices(writer->result, false);
+	/* Where AFTER triggers look for it. */
+	writer->estate->es_opened_result_relations = list_make1(writer->result);
 	compat_EvalPlanQualInit(&writer->epq, writer->estate);
 	writer->former = table_slot_create(writer->usage, NULL);
 	writer->row = table_slot_create(writer->usage, NULL);
@@ -208,7 +212,8 @@ close_writer(UsageWriter *writer)
 	EvalPlanQualEnd(&writer->epq);
 	ExecDropSingleTupleTableSlot(writer->former);
 	ExecDropSingleTupleTableSlot(writer->row);
-	ExecCloseIndices(writer->result);
+	ExecResetTupleTable(writer->estate->es_tupleTable, false);
+	ExecCloseResultRelations(writer->estate);
 	FreeExecutorState(writer->estate);
 	index_close(writer->index, NoLock);
 	table_close(writer->usage, NoLock);
@@ -273,6 +278,41 @@ add(int sum, Datum former, Datum more)
 	return Int64GetDatum(DatumGetInt64(former) + DatumGetInt64(more));
 }
 
+/* Columns that somebody has added to billing.usage get their defaults. */
+static void
+default_values(UsageWriter *writer, TupleTableSlot *row)
+{
+	TupleDesc	desc = row->tts_tupleDescriptor;
+	ExprContext *context = GetPerTupleExprContext(writer->estate);
+
+	memset(row->tts_isnull, true, desc->natts * sizeof(bool));
+	if (desc->natts == KEY_COLUMNS + SUM_COLUMNS)
+		return;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		Node	   *expression = attribute->attisdropped || attribute->attgenerated ? NULL :
+			build_column_default(writer->usage, i + 1);
+
+		if (expression)
+			row->tts_values[i] = ExecEvalExpr(ExecInitExpr(expression_planner((Expr *) expression), NULL), context, &row->tts_isnull[i]);
+	}
+}
+
+/* In the memory of the whole query: what triggers keep between two rows lives where they are called. */
+static void
+store_row(UsageWriter *writer, bool found)
+{
+	MemoryContext former = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+
+	writer->estate->es_output_cid = GetCurrentCommandId(true);
+	if (found)
+		ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, writer->former, writer->row);
+	else
+		ExecSimpleRelationInsert(writer->result, writer->estate, writer->row);
+	MemoryContextSwitchTo(former);
+}
+
 static void
 write_entry(UsageWriter *writer, const UsageEntry *entry)
 {
@@ -293,7 +333,7 @@ write_entry(UsageWriter *writer, const UsageEntry *entry)
 	}
 	else
 	{
-		memset(row->tts_isnull, true, natts * sizeof(bool));
+		default_values(writer, row);
 		for (int i = 0; i < KEY_COLUMNS; i++)
 		{
 			row->tts_values[writer->keys[i] - 1] = keys[i];
@@ -308,11 +348,7 @@ write_entry(UsageWriter *writer, const UsageEntry *entry)
 		row->tts_isnull[attribute - 1] = false;
 	}
 	ExecStoreVirtualTuple(row);
-	writer->estate->es_output_cid = GetCurrentCommandId(true);
-	if (found)
-		ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, writer->former, row);
-	else
-		ExecSimpleRelationInsert(writer->result, writer->estate, row);
+	store_row(writer, found);
 	ExecClearTuple(writer->former);
 	ResetPerTupleExprContext(writer->estate);
 }
