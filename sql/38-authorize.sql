@@ -189,7 +189,7 @@ BEGIN
 	WHERE r.id = _reserve.reservation AND _reserve.accounts[array_position(billing._leg_names(), r.leg)] IS NULL;
 	INSERT INTO billing.reservation AS r (id, leg, account_id, service_id, call, seconds, amount, covered, expires_at)
 	SELECT number, (billing._leg_names())[i], _reserve.accounts[i], _reserve.pools[i], _reserve.request, _reserve.seconds, _reserve.amounts[i],
-		coalesce(least(_reserve.covered[i], coalesce(_reserve.billsec[i], 0)), 0), _reserve.expires
+		least(coalesce(_reserve.covered[i], 0), coalesce(_reserve.billsec[i], 0)), _reserve.expires
 	FROM unnest(ARRAY[1, 2, 4, 5]) i
 	WHERE _reserve.accounts[i] IS NOT NULL
 	ON CONFLICT (id, leg) DO UPDATE SET account_id = EXCLUDED.account_id, service_id = EXCLUDED.service_id, seconds = EXCLUDED.seconds,

@@ -139,5 +139,16 @@ SELECT is_empty('SELECT FROM billing.alert WHERE ended_at IS NULL', 'and no aler
 INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec) VALUES ('11', now(), '102', '4420', 6000);
 SELECT is(billing.check_overdrafts(), 0::bigint, 'who has none at all neither');
 
+-- Included minutes of an account; one of its services has a plan of its own, which includes none. 44 costs 0.10 a second by now.
+INSERT INTO billing.plan (id, name, tariff_id) VALUES (31, 'ten minutes', 1), (32, 'none', 1);
+INSERT INTO billing.allowance (id, plan_id, name, seconds) VALUES (31, 31, 'all', 600);
+INSERT INTO billing.allowance_prefix (allowance_id, prefix) VALUES (31, '');
+INSERT INTO billing.account (id, name, currency, billing, plan_id) VALUES (30, 'Ida', 'EUR', 'prepaid', 31);
+INSERT INTO billing.service (account_id, kind, identifier, plan_id) VALUES (30, 'extension', '130', NULL), (30, 'extension', '131', 32);
+INSERT INTO billing.entry (account_id, kind, amount) VALUES (30, 'payment', 50);
+SELECT matches(pg_temp.slice('131', 300), ': 300 s', 'a call without included minutes: 300 x 0.10 = 30.00 of 50.00');
+SELECT is((SELECT covered FROM billing.reservation WHERE account_id = 30), 0::bigint, 'D11: it counts on none');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '130', callee => '4420')), 800, 'D11: another has all 600 s, and 20.00 / 0.10');
+
 SELECT * FROM finish();
 ROLLBACK;
