@@ -116,14 +116,14 @@ DECLARE
 BEGIN
 	PERFORM billing._require_ledger();
 	PERFORM billing._require_read_committed('billing.change_timezone()');
-	-- Calls before the account, as whoever rebuilds does.
-	PERFORM billing._lock_accounting();
+	-- The account before the calls, as an UPDATE of it does by its guards.
 	SELECT a.timezone INTO former FROM billing.account a WHERE a.id = change_timezone.account_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no account %', coalesce(account_id::text, 'null') USING
 			ERRCODE = 'no_data_found',
 			HINT = 'Accounts are named by their id.';
 	END IF;
+	PERFORM billing._lock_accounting();
 	-- The proof that keep_account() asks for.
 	INSERT INTO billing.timezone_change (account_id, old, new) VALUES (change_timezone.account_id, former, change_timezone.timezone);
 	UPDATE billing.account a SET timezone = change_timezone.timezone WHERE a.id = change_timezone.account_id;

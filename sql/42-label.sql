@@ -39,8 +39,8 @@ DECLARE
 BEGIN
 	PERFORM billing._require_ledger();
 	PERFORM billing._require_read_committed('billing.change_cost_center()');
-	PERFORM billing._lock_accounting();
-	SELECT s.cost_center INTO former FROM billing.service s WHERE s.id = change_cost_center.service_id FOR UPDATE;
+	-- The service before the calls, as an UPDATE of it does by its guards.
+	SELECT s.cost_center INTO former FROM billing.service s WHERE s.id = change_cost_center.service_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no service %', coalesce(service_id::text, 'null') USING
 			ERRCODE = 'no_data_found',
@@ -48,6 +48,7 @@ BEGIN
 	ELSIF former IS NOT DISTINCT FROM cost_center THEN
 		RETURN;
 	END IF;
+	PERFORM billing._lock_accounting();
 	-- The proof that keep_service() asks for.
 	INSERT INTO billing.label_change (kind, object_id, old, new) VALUES ('service', change_cost_center.service_id, former, change_cost_center.cost_center);
 	UPDATE billing.service s SET cost_center = change_cost_center.cost_center WHERE s.id = change_cost_center.service_id;
@@ -62,10 +63,10 @@ DECLARE
 BEGIN
 	PERFORM billing._require_ledger();
 	PERFORM billing._require_read_committed('billing.rename_destination()');
-	PERFORM billing._lock_accounting();
 	renamed := ARRAY(
 		SELECT r.id FROM billing.rate r
-		WHERE r.id = ANY (rate_ids) AND r.destination IS DISTINCT FROM rename_destination.destination FOR UPDATE);
+		WHERE r.id = ANY (rate_ids) AND r.destination IS DISTINCT FROM rename_destination.destination ORDER BY r.id FOR NO KEY UPDATE);
+	PERFORM billing._lock_accounting();
 	-- The proof that keep_rate() asks for.
 	INSERT INTO billing.label_change (kind, object_id, old, new)
 	SELECT 'rate', r.id, r.destination, rename_destination.destination FROM billing.rate r WHERE r.id = ANY (renamed);
