@@ -19,9 +19,11 @@
 #include "executor/tuptable.h"
 #include "pgtime.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -287,12 +289,27 @@ count_rows(Pass *pass, const CdrMap *map, TupleDesc desc, Tuplestorestate *rows,
 
 /* ---- a run of the pass ---- */
 
-static Pass *
-begin_pass(void)
+/* The executor is not asked: anybody may put the triggers on a table of his own, and would write sums by them. */
+static void
+check_writer(Oid owner)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "billing accounting", ALLOCSET_DEFAULT_SIZES);
-	Pass	   *pass = MemoryContextAllocZero(context, sizeof(Pass));
+	Oid			usage = billing_ledger_relation("usage");
 
+	if (!OidIsValid(usage))
+		billing_ledger_missing();
+	if (pg_class_aclcheck(usage, owner, ACL_INSERT) != ACLCHECK_OK || pg_class_aclcheck(usage, owner, ACL_UPDATE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, "usage");
+}
+
+static Pass *
+begin_pass(Oid owner)
+{
+	MemoryContext context;
+	Pass	   *pass;
+
+	check_writer(owner);
+	context = AllocSetContextCreate(CurrentMemoryContext, "billing accounting", ALLOCSET_DEFAULT_SIZES);
+	pass = MemoryContextAllocZero(context, sizeof(Pass));
 	pass->context = context;
 	pass->row_context = AllocSetContextCreate(context, "billing accounting row", ALLOCSET_SMALL_SIZES);
 	pass->statement = billing_latest_statement(context);
@@ -310,11 +327,15 @@ end_pass(Pass *pass, Oid owner)
 {
 	Oid			save_userid;
 	int			save_sec_context;
+	int			save_nestlevel = NewGUCNestLevel();
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(owner, save_sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	/* For triggers that the owner has put there. */
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	billing_usage_write(pass->sums);
 	billing_queue_write(pass->queue);
+	AtEOXact_GUC(true, save_nestlevel);
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 	MemoryContextDelete(pass->context);
 }
@@ -343,7 +364,7 @@ count_statement(TriggerData *data, MemoryContext query_context)
 
 	if (rows > 0)
 	{
-		pass = begin_pass();
+		pass = begin_pass(relation->rd_rel->relowner);
 		pass->moved = moved;
 		map = *billing_cdr_map_of(relation);
 		count_rows(pass, &map, RelationGetDescr(relation), data->tg_oldtable, -1);
@@ -408,7 +429,7 @@ counted_by(Relation partition, Oid function)
 static void
 count_truncate(Relation relation, Oid function)
 {
-	Pass	   *pass = begin_pass();
+	Pass	   *pass = begin_pass(relation->rd_rel->relowner);
 
 	if (relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		uncount_partition(pass, relation);
@@ -457,6 +478,8 @@ enum {CREDIT_ACCOUNT, CREDIT_LEG, CREDIT_DAY, CREDIT_COST_CENTER, CREDIT_DESTINA
 static const char *const credit_names[CREDIT_COLUMNS] = {
 	"account_id", "leg", "day", "cost_center", "destination", "currency", "amount"
 };
+
+static const Oid credit_types[CREDIT_COLUMNS] = {INT8OID, TEXTOID, DATEOID, TEXTOID, TEXTOID, TEXTOID, NUMERICOID};
 
 static const char *
 name_of(Pass *pass, Datum name)
@@ -540,13 +563,14 @@ billing_account_credit(PG_FUNCTION_ARGS)
 	for (int i = 0; i < CREDIT_COLUMNS; i++)
 	{
 		columns[i] = get_attnum(RelationGetRelid(data->tg_relation), credit_names[i]);
-		if (columns[i] == InvalidAttrNumber)
+		if (columns[i] == InvalidAttrNumber || get_atttype(RelationGetRelid(data->tg_relation), columns[i]) != credit_types[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of table \"%s\" does not exist", credit_names[i], RelationGetRelationName(data->tg_relation)),
+					 errmsg("table \"%s\" has no column \"%s\" of type %s", RelationGetRelationName(data->tg_relation), credit_names[i],
+							format_type_be(credit_types[i])),
 					 errhint("billing.account_credit() belongs on billing.credit.")));
 	}
-	pass = begin_pass();
+	pass = begin_pass(data->tg_relation->rd_rel->relowner);
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 		uncount_all_credits(pass, data->tg_relation, columns);
 	else
