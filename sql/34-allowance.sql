@@ -4,8 +4,7 @@
 
 CREATE FUNCTION billing.covered_amount(cdr anyelement, leg text, seconds bigint) RETURNS numeric
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'billing_covered_amount';
-COMMENT ON FUNCTION billing.covered_amount(anyelement, text, bigint) IS 'What a leg of a call would cost, in the account''s currency, if an allowance covered its first so many billed seconds: those have price 0; when they are all, connect fee and minimum fall away, and only an out-payment remains (reading 25, D14). 0: the whole amount. Takes what rate_call takes. Null where the leg has no amount, and for null. 22023 for an unknown leg or negative seconds, else errors as rate_call.';
-REVOKE ALL ON FUNCTION billing.covered_amount(anyelement, text, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION billing.covered_amount(anyelement, text, bigint) IS 'What a leg of a call would cost, in the account''s currency, if an allowance covered its first so many billed seconds: those have price 0; when they are all, connect fee and minimum fall away, and only an out-payment remains (reading 25, D14). 0: the whole amount. Takes what rate_call takes. Null where the leg has no amount, and for null. For those who may read the catalogue, as settling is run for switches by an owner who need have no right on functions: 42501 for others, 22023 for an unknown leg or negative seconds, else errors as rate_call.';
 
 -- Cycles.
 

@@ -74,5 +74,4 @@ CREATE FUNCTION billing.did_fee(cdr anyelement, leg text) RETURNS numeric
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_did_fee';
 COMMENT ON FUNCTION billing.did_fee(anyelement, text) IS
-'Which part of the amount of a DID leg (did_incoming, did_owner or did_provider) is owed to its connect fee: the amount less the amount of the same call without the fee, in the currency of the leg''s account (K4). 0 when the leg does not apply. Takes what rate_call takes. Errors: 22023 for another leg, else as rate_call.';
-REVOKE EXECUTE ON FUNCTION billing.did_fee(anyelement, text) FROM PUBLIC;
+'Which part of the amount of a DID leg (did_incoming, did_owner or did_provider) is owed to its connect fee: the amount less the amount of the same call without the fee, in the currency of the leg''s account (K4). 0 when the leg does not apply. Takes what rate_call takes. For those who may read the catalogue. Errors: 42501 for others, 22023 for another leg, else as rate_call.';

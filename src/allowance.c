@@ -31,6 +31,7 @@ billing_covered_amount(PG_FUNCTION_ARGS)
 	const Leg  *leg;
 
 	covered[kind] = seconds_argument(fcinfo, 2);
+	billing_check_reader(GetUserId());
 	billing_record_read(fcinfo, &cdr);
 	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {.covered = covered}, &rating);
 	leg = billing_rating_leg(&rating, kind);

@@ -360,7 +360,7 @@ PG_FUNCTION_INFO_V1(billing_did_fee);
 Datum
 billing_did_fee(PG_FUNCTION_ARGS)
 {
-	Statement  *statement = billing_statement(fcinfo->flinfo->fn_mcxt);
+	Statement  *statement;
 	LegKind		kind = did_leg_named(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	Cdr			cdr;
 	Rating		rating;
@@ -368,6 +368,8 @@ billing_did_fee(PG_FUNCTION_ARGS)
 	const Leg  *leg;
 	const Leg  *other;
 
+	billing_check_reader(GetUserId());
+	statement = billing_statement(fcinfo->flinfo->fn_mcxt);
 	billing_record_read(fcinfo, &cdr);
 	billing_rate(statement, &cdr, &(RatingRequest) {0}, &rating);
 	billing_rate(statement, &cdr, &(RatingRequest) {.without_did_fee = true}, &without_fee);
