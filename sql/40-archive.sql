@@ -268,8 +268,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._check_archived_table(integer, regclass) IS 'Raises 55000 when billing.cdr has calls of the period of an archive, or when the table adds up to something else than what was archived.';
 
+-- Bounds are written as text, in which only ISO says the offset.
 CREATE FUNCTION billing._attach_archived(archive integer, partition regclass) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
 	kept record;
 	leaf regclass;

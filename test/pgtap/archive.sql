@@ -272,6 +272,15 @@ SELECT is(pg_temp.owed(5), 0.90, 'unarchive: it owes the same');
 SELECT is_empty('SELECT * FROM pg_temp.wrong_usage UNION ALL SELECT account_id, leg, month, NULL, NULL, currency FROM pg_temp.wrong_months', 'promise 3: usage, still');
 SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing wrong at the end');
 
+-- The bounds of a partition are the same instants, however a session writes them: in this one IST is India's, and read as Israel's.
+SELECT billing.archive('2024-12-16');
+SET timezone = 'Asia/Kolkata';
+SET datestyle = 'German';
+SELECT billing.unarchive('cdr_2024_12a');
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+SELECT is(pg_get_expr(relpartbound, oid), 'FOR VALUES FROM (''2024-12-01 00:00:00+00'') TO (''2024-12-16 00:00:00+00'')', 'unarchive: with the bounds that it had') FROM pg_class WHERE relname = 'cdr_2024_12a';
+
 -- The way out.
 SELECT is((SELECT count(*) FROM billing.archive('2025-02-01')), 2::bigint, 'archived once more');
 DROP VIEW pg_temp.every_key, pg_temp.wrong_months, pg_temp.wrong_usage;
