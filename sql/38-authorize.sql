@@ -255,7 +255,7 @@ CREATE FUNCTION billing._authorize(caller text, callee text, did text, redirecte
 	OUT rate_id bigint, OUT destination text, OUT currency text, OUT price numeric, OUT connect_fee numeric,
 	OUT first_increment integer, OUT next_increment integer, OUT max_seconds integer, OUT reservation_id bigint,
 	OUT expires_at timestamptz, OUT note text)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	longest CONSTANT integer := 999999999;
 	request jsonb := jsonb_build_object('caller', caller, 'callee', callee, 'did', did, 'redirected_by', redirected_by, 'auth_code', auth_code,
@@ -404,7 +404,7 @@ END $$;
 COMMENT ON FUNCTION billing._check_overdraft(bigint) IS 'Whether an account owes more than it may; if so there is an alert, one until it has recovered.';
 
 CREATE FUNCTION billing.check_overdrafts() RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	PERFORM billing.settle_credits();
 	RETURN (
@@ -416,7 +416,7 @@ COMMENT ON FUNCTION billing.check_overdrafts() IS 'Settles credits, then looks a
 REVOKE ALL ON FUNCTION billing.check_overdrafts() FROM PUBLIC;
 
 CREATE FUNCTION billing._release(reservation bigint) RETURNS boolean
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	-- The first row guards the others, as in _authorize().
 	PERFORM FROM billing.reservation r WHERE r.id = reservation ORDER BY r.leg LIMIT 1 FOR UPDATE;
