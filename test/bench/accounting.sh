@@ -2,15 +2,16 @@
 # test/bench/accounting.sh [ROWS]: what counting calls costs, in the server that the environment names.
 #   1. INSERT of one call with commit, by 1, 2 and 8 clients: into billing.cdr (rated and counted) beside the same call, already
 #      rated, into a copy of the table without triggers: same columns, indexes and partitions
-#   2. COPY of ROWS calls into billing.cdr beside the same COPY when calls are rated and not counted
+#   2. COPY of ROWS calls into billing.cdr beside the same COPY when calls are rated and not counted: a month from three files,
+#      and the same calls on one day in one file; what counting costs depends on how many calls share a row of billing.usage
 #   3. 100,000 INSERTs of one call in one transaction: its first, fifth and last tenth
-# BENCH_SECONDS: of each run of the first part; BENCH_DURABLE=1: every commit waits for the disk; BENCH_PROTOCOL=simple: as
-# clients that prepare nothing; BENCH_PARTS="1 3": some of it only.
+# BENCH_SECONDS: of each run of the first part; BENCH_DURABLE=1: every commit waits for the disk; BENCH_PROTOCOL: simple (as
+# pgbench and most loaders by default) or prepared, else both; BENCH_PARTS="1 3": some of it only.
 set -euo pipefail
 rows=${1:-${BENCH_ROWS:-1000000}}
 repetitions=${BENCH_REPETITIONS:-3}
 seconds=${BENCH_SECONDS:-5}
-protocol=${BENCH_PROTOCOL:-prepared}
+protocols=${BENCH_PROTOCOL:-simple prepared}
 parts=${BENCH_PARTS:-1 2 3}
 here=$(cd "$(dirname "$0")" && pwd)
 demo=$here/../demo
@@ -33,7 +34,8 @@ fi
 query <<'END'
 SET client_min_messages = warning;
 CREATE SCHEMA bench;
-CREATE TABLE bench.run (what text, clients integer, rows bigint, seconds numeric);
+-- count: clients of single calls, rows of billing.usage after a COPY.
+CREATE TABLE bench.run (what text, count bigint, rows bigint, seconds numeric);
 CREATE TABLE bench.tenth (place integer, began timestamptz);
 CREATE TABLE bench.cdr (LIKE billing.cdr INCLUDING ALL) PARTITION BY RANGE (started_at);
 SELECT format('CREATE TABLE bench.%I PARTITION OF bench.cdr %s', c.relname, pg_get_expr(c.relpartbound, c.oid))
@@ -53,14 +55,14 @@ count_calls() {
 # The 34 customers of the demo that have a code, a carrier, 500 numbers.
 raw='source, call_id, started_at, answered_at, ended_at, billsec, disposition, caller, callee, auth_code'
 values="'vitelity', :call::text, timestamptz '2026-09-03 10:00+00' + :second * interval '1 second', timestamptz '2026-09-03 10:00+00' + :second * interval '1 second', timestamptz '2026-09-03 10:00+00' + :second * interval '1 second', :billsec, 'ANSWERED', '12125550000', '1212555' || (1000 + :callee), (410000 + 411 * :customer)::text"
-{ echo '\set call random(1, 1000000000000000000)'; echo '\set second random(0, 2000000)'; echo '\set billsec random(1, 600)'; echo '\set callee random(0, 499)'; echo '\set customer random(0, 33)'; } >one.sql
+{ echo '\set call random(1, 1000000000000000000)'; echo '\set second random(0, 86399)'; echo '\set billsec random(1, 600)'; echo '\set callee random(0, 499)'; echo '\set customer random(0, 33)'; } >one.sql
 cp one.sql plain.sql
 echo "INSERT INTO billing.cdr ($raw) VALUES ($values);" >>one.sql
 single() {
-    local what=$1 clients=$2 tps
+    local what=$1 clients=$2 protocol=$3 tps
     clean
     tps=$(pgbench -n -M "$protocol" -c "$clients" -j "$clients" -T "$seconds" -f "$what.sql" | sed -n 's/^tps = \([0-9.]*\).*/\1/p')
-    query -c "INSERT INTO bench.run VALUES ('$what', $clients, 1, 1 / $tps)"
+    query -c "INSERT INTO bench.run VALUES ('$what.$protocol', $clients, 1, 1 / $tps)"
 }
 if wanted 1; then
     # The columns that rating fills are given by the plain INSERT, so that both store the same row.
@@ -70,29 +72,36 @@ if wanted 1; then
     given=$(query -F '|' -c "SELECT string_agg(quote_ident(key), ', ' ORDER BY key), string_agg(quote_literal(value), ', ' ORDER BY key)
         FROM (SELECT c FROM billing.cdr c WHERE status = 'rated' ORDER BY id LIMIT 1) r, jsonb_each_text(to_jsonb(r.c)) e WHERE value IS NOT NULL AND key <> ALL (string_to_array('id, $raw', ', '))")
     echo "INSERT INTO bench.cdr ($raw, ${given%%|*}) VALUES ($values, ${given#*|});" >>plain.sql
-    for clients in 1 2 8; do
-        for _ in $(seq "$repetitions"); do single plain "$clients"; single one "$clients"; done
+    for protocol in $protocols; do
+        for clients in 1 2 8; do
+            for _ in $(seq "$repetitions"); do single plain "$clients" "$protocol"; single one "$clients" "$protocol"; done
+        done
     done
 fi
 
 # ---- COPY ----
 
 copy() {
-    local what=$1 file
+    local what=$1 files=$2 file
     clean
     count_calls "$([ "$what" = counted ] && echo yes || echo no)"
     {
         echo "SELECT clock_timestamp() AS began \\gset"
-        for file in vitelity gafachi vodafone; do
-            echo "COPY billing.cdr ($(head -n 1 $file.csv)) FROM '$data/$file.csv' (FORMAT csv, HEADER);"
+        for file in $files; do
+            echo "COPY billing.cdr ($(head -n 1 "$file.csv")) FROM '$data/$file.csv' (FORMAT csv, HEADER);"
         done
-        echo "INSERT INTO bench.run SELECT '$what', 1, count(*), extract(epoch FROM clock_timestamp() - :'began') FROM billing.cdr;"
+        echo "INSERT INTO bench.run SELECT '$what ${files##* }', (SELECT count(*) FROM billing.usage), count(*), extract(epoch FROM clock_timestamp() - :'began') FROM billing.cdr;"
     } | query
 }
 if wanted 2; then
-    copy rated
-    query -c "DELETE FROM bench.run WHERE what = 'rated'"
-    for _ in $(seq "$repetitions"); do copy rated; copy counted; done
+    month='vitelity gafachi vodafone'
+    copy rated "$month"
+    moved() { echo "$1 - date_trunc('day', started_at) + timestamptz '2026-09-03 00:00+00'"; }
+    query -c "DELETE FROM bench.run WHERE what LIKE '% %'" -c "COPY (SELECT source, call_id, $(moved started_at) AS started_at, $(moved answered_at) AS answered_at, $(moved ended_at) AS ended_at, billsec, disposition, caller, callee,
+        auth_code, src_trunk, dst_trunk, src_ip, provider_code FROM billing.cdr) TO STDOUT (FORMAT csv, HEADER)" >day.csv
+    for _ in $(seq "$repetitions"); do
+        for file in "$month" day; do copy rated "$file"; copy counted "$file"; done
+    done
     query -c "DO \$\$BEGIN ASSERT NOT EXISTS (SELECT FROM billing.verify()), 'totals equal rows'; END\$\$"
 fi
 
@@ -118,25 +127,34 @@ fi
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 echo
 echo "Machine: $(nproc) x ${cpu:-unknown processor}; load $(cut -d ' ' -f 1-2 /proc/loadavg)"
-query -v protocol="$protocol" -v seconds="$seconds" -v repetitions="$repetitions" <<'END'
+query -v seconds="$seconds" -v repetitions="$repetitions" <<'END'
 SELECT 'Server: ' || split_part(version(), ' on ', 1) || '; fsync ' || current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit') || ', '
 	|| (SELECT count(*) FROM pg_indexes WHERE schemaname = 'billing' AND tablename = 'cdr') || ' indexes';
-SELECT format('Measured: %s repetitions in turn, tables emptied and a checkpoint before each; single calls %s s, protocol %s', :'repetitions', :'seconds', :'protocol');
+SELECT format('Measured: %s repetitions in turn, tables emptied and a checkpoint before each; single calls %s s', :'repetitions', :'seconds');
 \pset format aligned
 \pset tuples_only off
 \pset footer off
 \pset linestyle unicode
-SELECT r.clients AS "clients, one call a transaction", to_char(1 / r.plain, '999,990') AS "plain, calls/s", to_char(1 / r.one, '999,990') AS "billing.cdr, calls/s",
+SELECT EXISTS (SELECT FROM bench.run WHERE what LIKE 'one.%') AS first, EXISTS (SELECT FROM bench.run WHERE what LIKE '% %') AS second, EXISTS (SELECT FROM bench.tenth) AS third \gset
+\if :first
+SELECT r.protocol, r.clients AS "clients, one call a transaction", to_char(1 / r.plain, '999,990') AS "plain, calls/s", to_char(1 / r.one, '999,990') AS "billing.cdr, calls/s",
 	to_char(r.plain / r.one, '0.00') AS ratio, CASE WHEN r.clients <= 2 THEN '0.75' END AS goal
 FROM (
-	SELECT clients, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what = 'plain') AS plain, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what = 'one') AS one
-	FROM bench.run WHERE what IN ('plain', 'one') GROUP BY 1) r ORDER BY 1;
-SELECT to_char(r.rows, '9,999,990') AS "calls by COPY", to_char(r.rows / r.rated, '999,990') AS "rated, calls/s", to_char(r.rows / r.counted, '999,990') AS "rated and counted, calls/s",
-	to_char(r.rated / r.counted, '0.00') AS ratio, '0.85' AS goal
+	SELECT split_part(what, '.', 2) AS protocol, count AS clients, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what LIKE 'plain.%') AS plain,
+		percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what LIKE 'one.%') AS one
+	FROM bench.run WHERE what ~ '^(plain|one)[.]' GROUP BY 1, 2) r ORDER BY 1 DESC, 2;
+\endif
+\if :second
+SELECT to_char(r.rows, '9,999,990') AS "calls by COPY", CASE r.file WHEN 'day' THEN 'on one day' ELSE 'in a month' END AS "when", to_char(r.sums, '999,990') AS "rows of usage", to_char(r.rows / r.rated, '999,990') AS "rated, calls/s",
+	to_char(r.rows / r.counted, '999,990') AS "rated and counted, calls/s", to_char(r.rated / r.counted, '0.00') AS ratio, '0.85' AS goal
 FROM (
-	SELECT max(rows) AS rows, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what = 'rated') AS rated, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what = 'counted') AS counted
-	FROM bench.run WHERE what IN ('rated', 'counted')) r WHERE r.rows IS NOT NULL;
+	SELECT split_part(what, ' ', 2) AS file, max(rows) AS rows, max(count) AS sums, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what LIKE 'rated %') AS rated,
+		percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE what LIKE 'counted %') AS counted
+	FROM bench.run WHERE what LIKE '% %' GROUP BY 1) r ORDER BY 2 DESC;
+\endif
+\if :third
 SELECT to_char(max(s) FILTER (WHERE place = 1), '990.00') AS "first tenth of 100,000 calls in a transaction, s", to_char(max(s) FILTER (WHERE place = 5), '990.00') AS "fifth, s",
 	to_char(max(s) FILTER (WHERE place = 10), '990.00') AS "last, s", to_char(max(s) FILTER (WHERE place = 10) / max(s) FILTER (WHERE place = 1), '990.00') AS ratio
-FROM (SELECT place, extract(epoch FROM lead(began) OVER (ORDER BY place) - began) AS s FROM bench.tenth) t HAVING count(*) > 0;
+FROM (SELECT place, extract(epoch FROM lead(began) OVER (ORDER BY place) - began) AS s FROM bench.tenth) t;
+\endif
 END
