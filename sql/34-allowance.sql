@@ -6,6 +6,10 @@ CREATE FUNCTION billing.covered_amount(cdr anyelement, leg text, seconds bigint)
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'billing_covered_amount';
 COMMENT ON FUNCTION billing.covered_amount(anyelement, text, bigint) IS 'What a leg of a call would cost, in the account''s currency, if an allowance covered its first so many billed seconds: those have price 0; when they are all, connect fee and minimum fall away, and only an out-payment remains (reading 25, D14). 0: the whole amount. Takes what rate_call takes. Null where the leg has no amount, and for null. For those who may read the catalogue, as settling is run for switches by an owner who need have no right on functions: 42501 for others, 22023 for an unknown leg or negative seconds, else errors as rate_call.';
 
+CREATE FUNCTION billing._covered_amount(cdr anyelement, leg text, seconds bigint, without_did_fee boolean) RETURNS numeric
+LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'billing_covered_amount';
+COMMENT ON FUNCTION billing._covered_amount(anyelement, text, bigint, boolean) IS 'As covered_amount(), with without_did_fee as if a DID leg had no connect fee: another call of its session has paid it (K4).';
+
 -- Cycles.
 
 CREATE FUNCTION billing._cycle_start(cycle text, day date) RETURNS date
@@ -120,7 +124,8 @@ BEGIN
 	WHERE c.plan_id = (SELECT a.plan_id FROM billing.allowance a WHERE a.id = _rolled_over.allowance_id)
 	ORDER BY c.starts DESC LIMIT 1;
 
-	SELECT l.unused INTO left_over
+	-- Of its own seconds: those that rolled over to it went first, and end with it.
+	SELECT l.granted - greatest(l.used - l.rolled_over, 0) INTO left_over
 	FROM billing.allowance_cycle l
 	WHERE l.account_id = _rolled_over.account_id AND l.service_id IS NOT DISTINCT FROM _rolled_over.service_id
 		AND l.allowance_id = _rolled_over.allowance_id AND l.cycle = former.first_day AND l.since = former.since;

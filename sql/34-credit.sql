@@ -96,25 +96,25 @@ COMMENT ON FUNCTION billing._settle_session_fees(text[], text[]) IS 'Works out t
 
 -- Included minutes (readings 24 and 25).
 
-CREATE FUNCTION billing._allowance_credit(cdr anyelement, leg text, amount numeric, billsec bigint, seconds bigint) RETURNS numeric
+CREATE FUNCTION billing._allowance_credit(cdr anyelement, leg text, amount numeric, fee numeric, billsec bigint, seconds bigint) RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	rest numeric;
 BEGIN
 	IF billing.covered_amount(cdr, leg, 0) = amount THEN
-		rest := billing.covered_amount(cdr, leg, seconds);
+		rest := billing._covered_amount(cdr, leg, seconds, fee <> 0);
 		-- A credit never exceeds the amount, but for an out-payment, which does not depend on it (reading 28).
 		IF rest < 0 THEN
-			rest := greatest(rest, least(billing.covered_amount(cdr, leg, billsec), 0));
+			rest := greatest(rest, least(billing._covered_amount(cdr, leg, billsec, fee <> 0), 0));
 		END IF;
-		RETURN greatest(amount - rest, 0);
+		RETURN greatest(amount - fee - rest, 0);
 	ELSIF seconds >= billsec THEN
-		RETURN amount;
+		RETURN greatest(amount - fee, 0);
 	END IF;
-	-- amount x seconds / billsec, rounded once: in whole units of 1e-8.
-	RETURN div(2 * amount * 100000000 * seconds + billsec, 2 * billsec) * 0.00000001;
+	-- (amount - fee) x seconds / billsec, rounded once: in whole units of 1e-8.
+	RETURN div(2 * greatest(amount - fee, 0) * 100000000 * seconds + billsec, 2 * billsec) * 0.00000001;
 END $$;
-COMMENT ON FUNCTION billing._allowance_credit(anyelement, text, numeric, bigint, bigint) IS 'The credit on a stored amount above 0 for its first so many billed seconds: what the call costs less with them covered (billing.covered_amount()). If the catalogue would price it otherwise by now, or it arrived priced: its share by seconds. Null for null.';
+COMMENT ON FUNCTION billing._allowance_credit(anyelement, text, numeric, numeric, bigint, bigint) IS 'The credit on a stored amount above 0 for its first so many billed seconds: what the call costs less with them covered (billing.covered_amount()). fee: what of the amount is credited already, because another call of the session has paid it (K4): then the credit is on what the call costs without. If the catalogue would price it otherwise by now, or it arrived priced: its share by seconds. Null for null.';
 
 CREATE FUNCTION billing._pool_calls(leg text, by_service boolean) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $function$
@@ -263,11 +263,7 @@ BEGIN
 				covered := covered + part;
 				rest[place] := rest[place] - part;
 				used[place] := used[place] + part;
-				total := billing._allowance_credit(call.cdr, leg, call.amount, call.billsec, covered);
-				-- The fee that another call of the session has paid is credited already.
-				IF covered >= call.billsec THEN
-					total := greatest(total - call.fee, 0);
-				END IF;
+				total := billing._allowance_credit(call.cdr, leg, call.amount, call.fee, call.billsec, covered);
 				cdr_ids := cdr_ids || call.id;
 				starts := starts || call.started_at;
 				allowances := allowances || names[place];

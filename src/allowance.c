@@ -19,7 +19,7 @@ seconds_argument(FunctionCallInfo fcinfo, int argument)
 	return seconds;
 }
 
-/* billing.covered_amount(cdr, leg, seconds): the amount of the leg with its first billed seconds covered. */
+/* billing.covered_amount(cdr, leg, seconds, without_did_fee): the amount of the leg with its first billed seconds covered. */
 PG_FUNCTION_INFO_V1(billing_covered_amount);
 Datum
 billing_covered_amount(PG_FUNCTION_ARGS)
@@ -33,7 +33,7 @@ billing_covered_amount(PG_FUNCTION_ARGS)
 	covered[kind] = seconds_argument(fcinfo, 2);
 	billing_check_reader(GetUserId());
 	billing_record_read(fcinfo, &cdr);
-	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {.covered = covered}, &rating);
+	billing_rate(billing_statement(fcinfo->flinfo->fn_mcxt), &cdr, &(RatingRequest) {.covered = covered, .without_did_fee = PG_NARGS() > 3 && PG_GETARG_BOOL(3)}, &rating);
 	leg = billing_rating_leg(&rating, kind);
 	if (!leg->has_amount)
 		PG_RETURN_NULL();

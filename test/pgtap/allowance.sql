@@ -319,5 +319,17 @@ TRUNCATE billing.cdr;
 SELECT billing.settle_credits();
 SELECT is_empty('SELECT FROM billing.credit UNION ALL SELECT FROM billing.allowance_cycle', 'TRUNCATE leaves nothing');
 
+-- A session goes on in the next cycle, of which the allowance covers 47 of 60 s. Whole dollars: 1.10 + 1.40 = 2.50 is 3, without the fee
+-- 1.40 is 1, and with 13 s to pay 0.30 is 0. At least 1.00: 0.90 + 0.30 = 1.20, without the fee 0.30 is 1.00, with 13 s to pay as well.
+INSERT INTO billing.plan (id, name) VALUES (91, 'inbound, 47 s');
+INSERT INTO billing.allowance (id, plan_id, name, leg, seconds) VALUES (91, 91, 'in', 'did_owner', 47);
+INSERT INTO billing.allowance_prefix (allowance_id, prefix) VALUES (91, '370');
+INSERT INTO billing.service (id, account_id, kind, identifier, plan_id) VALUES (902, 10, 'did', '37052000002', 91), (903, 10, 'did', '37052000003', 91);
+INSERT INTO billing.did_rate (leg, number, currency, price, connect_fee, rounding_digits, min_amount) VALUES ('did_owner', '37052000002', 'USD', 1.40, 1.10, 0, NULL), ('did_owner', '37052000003', 'USD', 0.30, 0.90, 8, 1);
+INSERT INTO billing.cdr (source, call_id, session_id, started_at, billsec, caller, callee) SELECT 's', 'r' || n || m, 'r', ('2026-0' || m || '-28')::timestamptz, 60, '5', '+3705200000' || n FROM unnest('{2,3}'::integer[]) n, unnest('{2,3}'::integer[]) m;
+SELECT billing.settle_credits();
+SELECT results_eq('SELECT call_id, amount, credit, net FROM billing.charge WHERE call_id IN (''r23'', ''r33'') AND leg = ''did_owner'' ORDER BY 1', 'VALUES (''r23'', 3.00, 3.00, 0.00), (''r33'', 1.20, 0.20, 1.00)',
+	'K4: an allowance is taken off what a call costs without the fee that another has paid: with both credits it costs neither less than nothing nor less than its minimum');
+
 SELECT * FROM finish();
 ROLLBACK;
