@@ -309,6 +309,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._count_again(integer, regclass) IS 'Moves the calls and credits of an archive back from its slot.';
 
+CREATE FUNCTION billing._refuse_foreign_table(archived regclass) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_class c, pg_class r WHERE c.oid = archived AND r.oid = 'billing.cdr'::regclass AND (c.relkind NOT IN ('r', 'p') OR c.relowner <> r.relowner)) THEN
+		RAISE EXCEPTION '% is no table of the owner of billing.cdr', archived USING
+			ERRCODE = 'insufficient_privilege',
+			DETAIL = 'A view of somebody else would run what he likes with the rights of who reads it, and his table stay his as a partition.',
+			HINT = format('If it is what was archived, run ALTER TABLE %s OWNER TO %I;', archived,
+				(SELECT pg_get_userbyid(r.relowner) FROM pg_class r WHERE r.oid = 'billing.cdr'::regclass));
+	END IF;
+END $$;
+COMMENT ON FUNCTION billing._refuse_foreign_table(regclass) IS 'Raises 42501 for what is not a table, or belongs to somebody else than billing.cdr: an archived table may be gone, and its name taken. Nothing for null.';
+
 CREATE FUNCTION billing.unarchive(name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -317,6 +330,8 @@ BEGIN
 	PERFORM billing._require_ledger();
 	PERFORM billing._require_read_committed('billing.unarchive()');
 	PERFORM billing._lock_archive();
+	PERFORM billing._refuse_foreign_table(to_regclass(a.name))
+	FROM billing.archived_partition a WHERE a.name IN (unarchive.name, 'billing.' || quote_ident(unarchive.name)) AND a.readopted_at IS NULL;
 	-- Of several of the name, the one that the table holds.
 	SELECT a.* INTO kept FROM billing.archived_partition a
 	WHERE a.name IN (unarchive.name, 'billing.' || quote_ident(unarchive.name)) AND a.readopted_at IS NULL
@@ -339,7 +354,7 @@ BEGIN
 	PERFORM billing._count_again(kept.id, kept.name::regclass);
 	RETURN kept.calls;
 END $$;
-COMMENT ON FUNCTION billing.unarchive(text) IS 'Makes an archived table, present or restored from its dump, a partition of billing.cdr again: its calls are counted among the live ones, its credits return, calls of its period are charged again. Returns the number of its calls. Holds ACCESS EXCLUSIVE on billing.cdr. For the ledger''s owner. P0002 for a name that is not archived, 42P01 when the table is gone, 55000 when it adds up to something else than what was archived or billing.cdr holds calls of its period, 25000 unless READ COMMITTED.';
+COMMENT ON FUNCTION billing.unarchive(text) IS 'Makes an archived table, present or restored from its dump, a partition of billing.cdr again: its calls are counted among the live ones, its credits return, calls of its period are charged again. Returns the number of its calls. Holds ACCESS EXCLUSIVE on billing.cdr. For the ledger''s owner. P0002 for a name that is not archived, 42P01 when the table is gone, 42501 when what has its name is no table or belongs to somebody else than billing.cdr, 55000 when it adds up to something else than what was archived or billing.cdr holds calls of its period, 25000 unless READ COMMITTED.';
 REVOKE ALL ON FUNCTION billing.unarchive(text) FROM PUBLIC;
 
 CREATE FUNCTION billing._verify_archive(OUT subject text, OUT detail text) RETURNS SETOF record

@@ -281,6 +281,21 @@ SET timezone = 'UTC';
 SET datestyle = 'ISO';
 SELECT is(pg_get_expr(relpartbound, oid), 'FOR VALUES FROM (''2024-12-01 00:00:00+00'') TO (''2024-12-16 00:00:00+00'')', 'unarchive: with the bounds that it had') FROM pg_class WHERE relname = 'cdr_2024_12a';
 
+-- The table is dropped, and somebody else takes its name.
+SELECT billing.archive('2024-12-16');
+ALTER TABLE billing.cdr_2024_12a RENAME TO set_aside;
+CREATE ROLE billing_test_stranger;
+CREATE FUNCTION pg_temp.trap() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped' USING ERRCODE = 'XX999'; END $$;
+CREATE VIEW billing.cdr_2024_12a AS SELECT a.*, pg_temp.trap() AS trap FROM billing.set_aside a;
+SELECT throws_ok($$SELECT billing.unarchive('cdr_2024_12a')$$, '42501', 'billing.cdr_2024_12a is no table of the owner of billing.cdr', 'unarchive: a view is not read');
+SELECT throws_ok($$SELECT billing.unarchive('billing.cdr_2024_12a')$$, '42501', NULL, 'unarchive: by its whole name neither');
+DROP VIEW billing.cdr_2024_12a;
+ALTER TABLE billing.set_aside RENAME TO cdr_2024_12a;
+ALTER TABLE billing.cdr_2024_12a OWNER TO billing_test_stranger;
+SELECT throws_ok($$SELECT billing.unarchive('cdr_2024_12a')$$, '42501', NULL, 'unarchive: nor is a table of somebody else attached');
+ALTER TABLE billing.cdr_2024_12a OWNER TO CURRENT_USER;
+SELECT billing.unarchive('cdr_2024_12a');
+
 -- The way out.
 SELECT is((SELECT count(*) FROM billing.archive('2025-02-01')), 2::bigint, 'archived once more');
 DROP VIEW pg_temp.every_key, pg_temp.wrong_months, pg_temp.wrong_usage;
