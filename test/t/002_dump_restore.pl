@@ -44,7 +44,8 @@ my %same = (
 	'rows of tables and views' => join(' UNION ALL ', map { "SELECT '$_', t::text FROM $_ t" } @relations),
 	'indexes' => q{SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'billing'},
 	'triggers and their states' => q{SELECT tgrelid::regclass, tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal},
-	'constraints' => q{SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'billing'::regnamespace},
+	# But NOT NULL, which 18 has as constraints with names of its own choice; attnotnull below tells of it.
+	'constraints' => q{SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'billing'::regnamespace AND contype <> 'n'},
 	'columns and defaults' => q{SELECT attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid)
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum
 		WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'billing'::regnamespace AND relkind IN ('r', 'p', 'v')) AND attnum > 0},
