@@ -1,5 +1,5 @@
 # A dump of the demo's database comes back equal, row for row, priced as it was and not again, with what its user has
-# added to billing.cdr; and the extension cannot be dropped from under a ledger (design 2).
+# added to billing.cdr and all that is kept beside the calls; and the extension cannot be dropped from under a ledger (design 2).
 use strict;
 use warnings;
 use FindBin;
@@ -15,7 +15,7 @@ my $node = PostgreSQL::Test::Cluster->new('dump');
 $node->init;
 $node->append_conf('postgresql.conf', "jit = off\n");
 $node->start;
-$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(demo plain custom);
+$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(demo plain custom sections data);
 chdir $data or die "$data: $!";      # \copy reads from there
 system_or_bail('psql', '-X', '-q', '-d', $node->connstr('demo'), '-f', "$demo/catalogue.sql", '-f', "$demo/load.sql");
 
@@ -29,13 +29,58 @@ $node->safe_psql('demo', q{
 	ALTER TABLE billing.cdr DISABLE TRIGGER aa_refuse;
 	INSERT INTO billing.rate (tariff_id, prefix, destination, price, valid_from)
 	SELECT t.id, p::text::billing.prefix, 'dearer', 9, '2026-10-01' FROM billing.tariff t, generate_series(1000, 9999) p WHERE t.name IN ('Retail', 'Vitelity 2026')
-	ON CONFLICT DO NOTHING;
+	ON CONFLICT DO NOTHING});
+
+# What is kept beside the calls: an account with a plan, payments, included minutes that are settled, an archived partition,
+# a closed period, calls that were rated again, names that were changed, a reservation, an alert.
+$node->safe_psql('demo', q{
+	SELECT billing.create_partitions('2025-01-01Z', '2025-03-01Z');
+	WITH t AS (INSERT INTO billing.tariff (name, currency) VALUES ('Kept', 'EUR') RETURNING id), r AS (
+		INSERT INTO billing.rate (tariff_id, prefix, destination, price) SELECT id, '49', 'Germany', 0.6 FROM t)
+	INSERT INTO billing.plan (name, tariff_id) SELECT 'Kept', id FROM t;
+	INSERT INTO billing.allowance (plan_id, name, seconds, rollover) SELECT id, 'Germany', 600, true FROM billing.plan WHERE name = 'Kept';
+	INSERT INTO billing.allowance_prefix (allowance_id, prefix) SELECT id, '49' FROM billing.allowance WHERE name = 'Germany';
+	WITH a AS (INSERT INTO billing.account (name, currency, plan_id, billing, timezone) SELECT 'Kept', 'EUR', id, 'prepaid', 'Europe/Berlin' FROM billing.plan WHERE name = 'Kept' RETURNING id)
+	INSERT INTO billing.service (account_id, kind, identifier, cost_center) SELECT id, 'auth_code', 'kept', 'lab' FROM a;
+	INSERT INTO billing.entry (account_id, kind, amount, at) SELECT id, 'payment', m, '2025-01-10Z' FROM billing.account, unnest(ARRAY[50, 25]) m WHERE name = 'Kept';
+	INSERT INTO billing.cdr (source, call_id, started_at, billsec, caller, callee, auth_code)
+	SELECT 'kept', i::text, '2025-01-02Z'::timestamptz + i * interval '1 day', 90, '100', '4930123', 'kept' FROM generate_series(1, 50) i;
+	SELECT billing.settle_credits();
+	SELECT billing.archive('2025-02-01Z');
+	SELECT billing.compact_usage();
+	SELECT billing.close_period(id, '2025-02-10') FROM billing.account WHERE name = 'Kept';
+	INSERT INTO billing.rate (tariff_id, prefix, destination, price) SELECT id, '4930', 'Berlin', 0.9 FROM billing.tariff WHERE name = 'Kept'});
+$node->safe_psql('demo', q{CALL billing.rerate('2025-01-01', '2025-03-01')});
+$node->safe_psql('demo', q{
+	SELECT billing.rename_destination(id, 'Berlin', 'Berlin, landline') FROM billing.tariff WHERE name = 'Kept';
+	SELECT billing.change_cost_center(id, 'attic') FROM billing.service WHERE identifier = 'kept';
+	SELECT billing.authorize(auth_code => 'kept', callee => '4930123', reserve => 60);
+	SELECT billing.authorize(auth_code => 'kept', callee => '4930123', reserve => 60);
+	SELECT billing.release(1);
+	INSERT INTO billing.cdr (source, call_id, started_at, billsec, caller, callee, auth_code) VALUES ('kept', 'late', '2025-01-20Z', 90, '100', '4930123', 'kept'),
+		('kept', 'long', '2025-03-20Z', 9000, '100', '4930123', 'kept');
+	SELECT billing.check_overdrafts();
+	INSERT INTO billing.cdr (source, call_id, started_at, billsec, caller, callee, auth_code) VALUES ('kept', 'pending', '2025-02-20Z', 90, '100', '4930123', 'kept');
 	ANALYZE});
+for my $table (qw(usage usage_month credit archived_credit archived_partition entry allowance_cycle reservation alert rerate_progress rating_revision period_close label_change
+	credit_queue))
+{
+	is($node->safe_psql('demo', "SELECT count(*) > 0 FROM billing.$table"), 't', "there is something in billing.$table");
+}
 
 system_or_bail('pg_dump', '-d', $node->connstr('demo'), '-f', "$data/plain.sql");
 system_or_bail('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $node->connstr('plain'), '-f', "$data/plain.sql");
 system_or_bail('pg_dump', '-Fc', '-d', $node->connstr('demo'), '-f', "$data/custom.dump");
 system_or_bail('pg_restore', '--exit-on-error', '-j', '2', '-d', $node->connstr('custom'), "$data/custom.dump");
+
+# In sections, and the data alone into what the schema alone has made.
+system_or_bail('pg_restore', '--exit-on-error', "--section=$_", '-d', $node->connstr('sections'), "$data/custom.dump") for qw(pre-data data post-data);
+system_or_bail('pg_restore', '--exit-on-error', '--schema-only', '-d', $node->connstr('data'), "$data/custom.dump");
+system_or_bail('pg_restore', '--exit-on-error', '--data-only', '--disable-triggers', '-d', $node->connstr('data'), "$data/custom.dump");
+like($node->safe_psql('data', q{SELECT string_agg(DISTINCT "check", ' ') FROM billing.verify()}), qr/^trigger$/, 'data: verify() tells of triggers that --disable-triggers has changed, and of nothing else');
+# The trigger that its user had disabled, --disable-triggers has enabled on each partition.
+$node->safe_psql('data', 'SELECT billing.upgrade_ledger(); ALTER TABLE billing.cdr ENABLE TRIGGER aa_refuse; ALTER TABLE billing.cdr DISABLE TRIGGER aa_refuse; ANALYZE');
+my @restored = qw(plain custom sections data);
 
 # Each query's lines in every database, and what is different: a few lines of it, for a failure to show.
 my @relations = split /\n/, $node->safe_psql('demo', q{
@@ -70,10 +115,10 @@ for my $what (sort keys %same)
 {
 	my @of_demo = lines('demo', $same{$what});
 	cmp_ok(scalar @of_demo, '>', 0, "$what: there are some");
-	is(differences(\@of_demo, [ lines('plain', $same{$what}) ]), '', "$what: equal after a plain dump");
-	is(differences(\@of_demo, [ lines('custom', $same{$what}) ]), '', "$what: equal after a custom dump, restored by two jobs");
+	is(differences(\@of_demo, [ lines($_, $same{$what}) ]), '', "$_: $what: equal") for @restored;
 }
-for my $db (qw(plain custom))
+is($node->safe_psql($_, 'SELECT * FROM billing.verify()'), '', "$_: verify() finds nothing wrong") for 'demo', @restored;
+for my $db (@restored)
 {
 	is($node->safe_psql($db, q{SELECT count(*) > 100, count(*) FILTER (WHERE note <> 'checked by ' || source) FROM billing.cdr WHERE note IS NOT NULL}), 't|0', "$db: the added column");
 	is($node->safe_psql($db, q{SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'billing.cdr'::regclass AND tgname = 'aa_refuse'}), 'D', "$db: the user's trigger is still disabled");
@@ -81,7 +126,7 @@ for my $db (qw(plain custom))
 
 # The next call: rated in each, to the same amounts, under an id of its own.
 my %next;
-for my $db (qw(demo plain custom))
+for my $db ('demo', @restored)
 {
 	$next{$db} = $node->safe_psql($db, q{
 		INSERT INTO billing.cdr (source, call_id, started_at, answered_at, ended_at, billsec, disposition, caller, callee, auth_code)
@@ -90,9 +135,9 @@ for my $db (qw(demo plain custom))
 			id > (SELECT max(id) FROM billing.cdr WHERE call_id <> 'the next call')});
 }
 like($next{demo}, qr/^rated\|\d+\|120\|[\d.]+\|\d+\|66\|-[\d.]+\|t$/, "the next call is rated on both sides, each by its increments: $next{demo}");
-is($next{$_}, $next{demo}, "$_: and so it is after a restore") for qw(plain custom);
+is($next{$_}, $next{demo}, "$_: and so it is after a restore") for @restored;
 
-for my $db (qw(demo plain custom))
+for my $db ('demo', @restored)
 {
 	my ($status, undef, $err) = $node->psql($db, 'DROP EXTENSION billing');
 	isnt($status, 0, "$db: DROP EXTENSION is refused");
