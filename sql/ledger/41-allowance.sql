@@ -41,7 +41,6 @@ CREATE TABLE billing.allowance_cycle (
 	granted bigint NOT NULL,
 	rolled_over bigint NOT NULL,
 	used bigint NOT NULL,
-	unused bigint NOT NULL GENERATED ALWAYS AS (granted - greatest(used - rolled_over, 0)) STORED,
 	CONSTRAINT allowance_cycle_key UNIQUE NULLS NOT DISTINCT (account_id, service_id, allowance_id, cycle, since)
 );
 ALTER TABLE billing.allowance_cycle REPLICA IDENTITY FULL;
@@ -56,7 +55,6 @@ COMMENT ON COLUMN billing.allowance_cycle.since IS 'Instant at which the plan be
 COMMENT ON COLUMN billing.allowance_cycle.granted IS 'Seconds of this cycle.';
 COMMENT ON COLUMN billing.allowance_cycle.rolled_over IS 'Seconds that the cycle before has left; they go first, and are lost at the end of this one.';
 COMMENT ON COLUMN billing.allowance_cycle.used IS 'Billed seconds that calls have drawn.';
-COMMENT ON COLUMN billing.allowance_cycle.unused IS 'Seconds of those granted that no call has drawn: what joins the next cycle, if they roll over.';
 
 CREATE TRIGGER keep_allowance_insert AFTER INSERT ON billing.allowance REFERENCING NEW TABLE AS written
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.as_owner('keep_allowance');
