@@ -2,13 +2,6 @@
 -- billing.usage under a slot of its own, and what arrives for their time is stored as too_old by the trigger
 -- (src/archive.c). unarchive() takes a partition back.
 
-CREATE FUNCTION billing._archived_until() RETURNS timestamptz
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	RETURN (SELECT max(a.ends_at) FROM billing.archived_partition a WHERE a.readopted_at IS NULL);
-END $$;
-COMMENT ON FUNCTION billing._archived_until() IS 'The horizon: the end of the latest archived partition; null when none is archived. A cycle of included minutes that begins before it is replayed with the seconds of billing.archived_credit as used already, first.';
-
 CREATE FUNCTION billing._archivable(until timestamptz, OUT partition regclass, OUT parent regclass, OUT starts_at timestamptz, OUT ends_at timestamptz) RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' AS $$
 BEGIN

@@ -7,7 +7,7 @@
  * what is committed by now, not in the snapshot of the transaction: they are frozen once a call names them, and
  * those who change them all the same lock billing.cdr and count anew.
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "access/table.h"
 #include "access/tableam.h"

@@ -2,7 +2,7 @@
  * archive.c
  *	  Periods whose calls have left with an archived partition: what arrives for them later is not charged again.
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "access/parallel.h"
 #include "access/xact.h"

@@ -2,7 +2,7 @@
  * cdr.c
  *	  The row: its columns by name, what rating reads of it, what the trigger writes into it (design 4).
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"

@@ -2,7 +2,7 @@
  * explain.c
  *	  Every amount explains itself: the steps from caller to amount, by the code that rates (promise 4).
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"

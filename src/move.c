@@ -6,7 +6,7 @@
  * stand in its transition tables; but those of a MERGE stand in none.  So the row triggers take notes, and the
  * statement triggers read them.  Triggers of one executor query share flinfo->fn_mcxt, whatever partition they fire for.
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "catalog/partition.h"
 #include "commands/trigger.h"

@@ -5,7 +5,7 @@
  *
  * All is appended, nothing is looked up or changed: statements never wait for each other here.
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"

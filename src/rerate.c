@@ -2,7 +2,7 @@
  * rerate.c
  *	  Rating again: what a stored call would be if some of its legs were rated by the present catalogue (P18, design 6).
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"

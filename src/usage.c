@@ -4,7 +4,7 @@
  *
  * "Accounting" in src/README tells why there are slots and parts.
  */
-#include "billing.h"
+#include "accounting.h"
 
 #include "access/genam.h"
 #include "access/table.h"

@@ -85,7 +85,6 @@ SELECT is(pg_temp.owed(1), 3.00, 'issue 4.8: the customer owes what he owed');
 SELECT is(pg_temp.owed(3), 2.40, 'issue 4.8: and so does who dialled');
 SELECT is_empty('SELECT * FROM billing._verify_archive()', 'verify: the archive is as recorded');
 SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing wrong');
-SELECT is(billing._archived_until(), '2025-02-01 00:00Z'::timestamptz, 'the horizon');
 SELECT is((SELECT archived_by FROM billing.archived_partition), current_user::text, 'C19: who archived it is kept');
 
 -- Credits.
@@ -214,7 +213,6 @@ SELECT is_empty('SELECT * FROM pg_temp.wrong_usage', 'promise 3: all of it live 
 SELECT is_empty('SELECT * FROM pg_temp.wrong_months', 'design 6: months are the sum of their folded days');
 SELECT is_empty('SELECT * FROM billing._verify_archive()', 'verify: nothing is left of the archive');
 SELECT is_empty('SELECT * FROM billing.verify()', 'promise 3: verify() finds nothing wrong in what is back');
-SELECT is(billing._archived_until(), NULL, 'there is no horizon');
 SELECT pg_temp.load('a', '2025-01-10 10:00Z', 60), pg_temp.load('new', '2025-01-15 10:00Z', 600);
 SELECT is(pg_temp.owed(1), 9.00, 'unarchive: the file is loaded again: the known call once (3.00), the new one charged: 10 x 0.60');
 DELETE FROM billing.cdr_2025_01 WHERE call_id = 'new';
