@@ -408,9 +408,12 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp 
 BEGIN
 	PERFORM billing.settle_credits();
 	RETURN (
-		SELECT count(*) FILTER (WHERE billing._check_overdraft(a.id))
-		FROM billing.account a WHERE a.billing = 'prepaid' OR a.credit_limit IS NOT NULL
-			OR EXISTS (SELECT FROM billing.alert t WHERE t.account_id = a.id AND t.kind = 'overdraft' AND t.ended_at IS NULL));
+		-- In the order of release(), or two who write alerts could wait for each other in a circle.
+		SELECT count(*) FILTER (WHERE billing._check_overdraft(o.id))
+		FROM (
+			SELECT a.id FROM billing.account a WHERE a.billing = 'prepaid' OR a.credit_limit IS NOT NULL
+				OR EXISTS (SELECT FROM billing.alert t WHERE t.account_id = a.id AND t.kind = 'overdraft' AND t.ended_at IS NULL)
+			ORDER BY a.id OFFSET 0) o);
 END $$;
 COMMENT ON FUNCTION billing.check_overdrafts() IS 'Settles credits, then looks at every account that has a limit: those that owe more get a row in billing.alert, one until they have recovered; returns how many do. For a scheduler; for its owner.';
 REVOKE ALL ON FUNCTION billing.check_overdrafts() FROM PUBLIC;

@@ -221,6 +221,20 @@ typedef struct Rows
 	Datum		values[MOST_COLUMNS][ROWS_AT_ONCE];
 } Rows;
 
+static Rows *
+begin_rows(SPIPlanPtr *plan, const char *query, int ncolumns, const Oid *types, const Oid *array_types)
+{
+	Rows	   *rows = palloc(sizeof(Rows));
+
+	rows->plan = plan;
+	rows->query = query;
+	rows->ncolumns = ncolumns;
+	rows->types = types;
+	rows->array_types = array_types;
+	rows->count = 0;
+	return rows;
+}
+
 static void
 write_rows(Rows *rows)
 {
@@ -250,17 +264,12 @@ write_pools(HTAB *pools)
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {INT8OID, INT8OID, TEXTOID, DATEOID};
 	static const Oid array_types[] = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, DATEARRAYOID};
-	Rows	   *rows = palloc(sizeof(Rows));
+	Rows	   *rows = begin_rows(&plan, "INSERT INTO billing.credit_queue (kind, account_id, service_id, leg, day) SELECT 'allowance', n.* FROM ROWS FROM"
+							  " (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) n",
+							  lengthof(types), types, array_types);
 	HASH_SEQ_STATUS status;
 	PoolKey    *key;
 
-	rows->plan = &plan;
-	rows->query = "INSERT INTO billing.credit_queue (kind, account_id, service_id, leg, day) SELECT 'allowance', n.* FROM ROWS FROM"
-		" (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) n";
-	rows->ncolumns = lengthof(types);
-	rows->types = types;
-	rows->array_types = array_types;
-	rows->count = 0;
 	hash_seq_init(&status, pools);
 	while ((key = hash_seq_search(&status)) != NULL)
 	{
@@ -279,17 +288,12 @@ write_sessions(HTAB *sessions)
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {TEXTOID, TEXTOID};
 	static const Oid array_types[] = {TEXTARRAYOID, TEXTARRAYOID};
-	Rows	   *rows = palloc(sizeof(Rows));
+	Rows	   *rows = begin_rows(&plan, "INSERT INTO billing.credit_queue (kind, session_id, number) SELECT 'session_fee', n.* FROM ROWS FROM"
+							  " (pg_catalog.unnest($1), pg_catalog.unnest($2)) n",
+							  lengthof(types), types, array_types);
 	HASH_SEQ_STATUS status;
 	SessionKey *key;
 
-	rows->plan = &plan;
-	rows->query = "INSERT INTO billing.credit_queue (kind, session_id, number) SELECT 'session_fee', n.* FROM ROWS FROM"
-		" (pg_catalog.unnest($1), pg_catalog.unnest($2)) n";
-	rows->ncolumns = lengthof(types);
-	rows->types = types;
-	rows->array_types = array_types;
-	rows->count = 0;
 	hash_seq_init(&status, sessions);
 	while ((key = hash_seq_search(&status)) != NULL)
 	{
@@ -306,17 +310,12 @@ write_unknown(HTAB *unknown)
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {TEXTOID, INT8OID};
 	static const Oid array_types[] = {TEXTARRAYOID, INT8ARRAYOID};
-	Rows	   *rows = palloc(sizeof(Rows));
+	Rows	   *rows = begin_rows(&plan, "INSERT INTO billing.usage_orphan (kind, id) SELECT n.* FROM ROWS FROM"
+							  " (pg_catalog.unnest($1), pg_catalog.unnest($2)) n ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+							  lengthof(types), types, array_types);
 	HASH_SEQ_STATUS status;
 	UnknownKey *key;
 
-	rows->plan = &plan;
-	rows->query = "INSERT INTO billing.usage_orphan (kind, id) SELECT n.* FROM ROWS FROM"
-		" (pg_catalog.unnest($1), pg_catalog.unnest($2)) n ORDER BY 1, 2 ON CONFLICT DO NOTHING";
-	rows->ncolumns = lengthof(types);
-	rows->types = types;
-	rows->array_types = array_types;
-	rows->count = 0;
 	hash_seq_init(&status, unknown);
 	while ((key = hash_seq_search(&status)) != NULL)
 	{
