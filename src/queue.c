@@ -206,7 +206,7 @@ make_array(Datum *values, bool *nulls, int count, Oid type)
 }
 
 #define MOST_COLUMNS	4
-#define ROWS_AT_ONCE	10000
+#define ROWS_AT_ONCE	1000
 
 /* Rows that are collected by column until they are written together. */
 typedef struct Rows
