@@ -35,7 +35,7 @@ while (time < $began + $seconds)
 }
 my $seen = load::finish($run);
 note load::report($seen);
-cmp_ok($looked, '>=', 2, "it was looked at $looked times meanwhile");
+cmp_ok($looked, '>=', 1, "it was looked at $looked times meanwhile");
 
 is(join("\n", @{ $seen->{bad} }[ 0 .. ($#{ $seen->{bad} } > 9 ? 9 : $#{ $seen->{bad} }) ]), '', "no session failed but for a call that others were changing (seed $seed)");
 is(join(', ', grep { !$seen->{done}{$_} } load::actions()), '', 'everything was done at least once');
@@ -44,7 +44,7 @@ unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal|tuple conc
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), '0', 'no transaction is left prepared');
 
 is(load::discrepancies($node), '', "P3: totals equal rows at the end (seed $seed)");
-is(join(' ', grep { $_ } map { my ($source, $id) = @$_; $node->safe_psql('postgres', "SELECT '$source $id' FROM billing.cdr WHERE source = '$source' AND call_id = '$id' HAVING count(*) <> 1") } @{ $seen->{acknowledged} }[ 0 .. 20 ]), '', 'promise 1: acknowledged calls are there') if @{ $seen->{acknowledged} } > 20;
+is(load::not_once($node, @{ $seen->{acknowledged} }), '', 'promise 1: ' . @{ $seen->{acknowledged} } . ' acknowledged calls are there once');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM billing.cdr'), '>', 500, 'there are calls: ' . $node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT customer_account_id) FROM billing.cdr'));
 
 # Settling twice changes nothing, in whatever order the first one was.
@@ -67,6 +67,10 @@ my $total = q{SELECT account_id, leg, day, cost_center, destination, currency, s
 my $held = $node->safe_psql('postgres', $total);
 $node->safe_psql('postgres', 'SELECT billing.rebuild_usage()');
 ok($node->safe_psql('postgres', $total) eq $held, 'P3: counting all calls anew comes to the same');
+
+# What all of this would have found.
+$node->safe_psql('postgres', q{SET billing.usage_writer = on; UPDATE billing.usage SET amount = amount + 0.00000001 WHERE ctid = (SELECT min(ctid) FROM billing.usage WHERE account_id = 11)});
+like(load::discrepancies($node), qr/verify: \(usage_amount,11,.*counted, not held: .*held, not counted/s, 'the smallest difference in one row shows');
 
 $node->stop;
 done_testing();

@@ -46,15 +46,6 @@ sub kill_server
 	return scalar @children;
 }
 
-# How often calls with these (source, call_id) are there, where that is not once.
-sub not_once
-{
-	my (@calls) = @_;
-	return '' unless @calls;
-	my $list = join ',', map { "('$_->[0]','$_->[1]')" } @calls;
-	return $node->safe_psql('postgres', "SELECT s.source, s.call_id, count(c.id) FROM (VALUES $list) s(source, call_id) LEFT JOIN billing.cdr c USING (source, call_id) GROUP BY 1, 2 HAVING count(c.id) <> 1");
-}
-
 my ($acknowledged, $unknown, $prepared, @all) = (0, 0, 0);
 for my $crash (1 .. $times)
 {
@@ -77,7 +68,7 @@ for my $crash (1 .. $times)
 	is($node->safe_psql('postgres', "SELECT count(*) FROM billing.cdr WHERE source = 'prepared' AND call_id = '$crash'"), $crash % 2, "crash $crash: the prepared call is there if it was committed");
 	is(load::discrepancies($node), '', "crash $crash: P3: and after " . @names . ' prepared transactions were ended');
 
-	is(not_once(@{ $seen->{acknowledged} }), '', "crash $crash: promise 1: " . @{ $seen->{acknowledged} } . ' acknowledged calls are there once');
+	is(load::not_once($node, @{ $seen->{acknowledged} }), '', "crash $crash: promise 1: " . @{ $seen->{acknowledged} } . ' acknowledged calls are there once');
 	$acknowledged += @{ $seen->{acknowledged} };
 	$unknown += @{ $seen->{sent} } - @{ $seen->{acknowledged} };
 	# The loader does not know what became of the last ones, and sends all of them again.
@@ -85,11 +76,11 @@ for my $crash (1 .. $times)
 	for my $sent (@{ $seen->{sent} }) { my %call; @call{@load::columns} = map { $_ eq '\N' ? undef : $_ } @$sent; push @again, \%call; }
 	push @all, map { [ @$_[ 0, 1 ] ] } @{ $seen->{sent} };
 	$node->safe_psql('postgres', load::insert('billing.cdr', @again) . ' ON CONFLICT DO NOTHING') if @again;
-	is(not_once(@all), '', "crash $crash: promise 1: all " . @all . ' calls are there once after they were sent again');
+	is(load::not_once($node, @all), '', "crash $crash: promise 1: all " . @all . ' calls are there once after they were sent again');
 	is(load::discrepancies($node), '', "crash $crash: P3: totals equal rows after that");
 }
 note "$acknowledged calls acknowledged, $unknown not; $prepared transactions were prepared";
-cmp_ok($acknowledged, '>', 20 * $times, "calls had been acknowledged: $acknowledged");
+cmp_ok($acknowledged, '>', 5 * $times, "calls had been acknowledged: $acknowledged");
 
 $node->safe_psql('postgres', 'SELECT billing.settle_credits(); SELECT billing.compact_usage()');
 is(load::discrepancies($node), '', 'P3: totals equal rows when all is settled and folded');

@@ -84,6 +84,15 @@ sub discrepancies
 	COMMIT});
 }
 
+# How often calls with these (source, call_id) are there, where that is not once.
+sub not_once
+{
+	my ($node, @calls) = @_;
+	return '' unless @calls;
+	my $list = join ',', map { "('$_->[0]','$_->[1]')" } @calls;
+	return $node->safe_psql('postgres', "SELECT s.source, s.call_id, count(c.id) FROM (VALUES $list) s(source, call_id) LEFT JOIN billing.cdr c USING (source, call_id) GROUP BY 1, 2 HAVING count(c.id) <> 1");
+}
+
 # ---- random calls ----
 
 sub pick { return $_[ int rand @_ ]; }
@@ -222,14 +231,18 @@ my @actions = (
 	[ 'time zone', 2, sub { 'SELECT billing.change_timezone(' . (11 + int rand 50) . ", '" . pick('UTC', 'Europe/Vilnius', 'America/New_York') . "');" }, undef, undef, '56' ],
 );
 
+# Each once, in any order; then by how often they are wanted.
 sub choose
 {
 	my ($client) = @_;
 	my @mine = grep { (!$_->[4] || $client->{version} >= $_->[4]) && (!$_->[5] || index($_->[5], $client->{number}) >= 0) } @actions;
+	$client->{first} //= [ sort { $a->[6] <=> $b->[6] } map { [ @$_[ 0 .. 5 ], rand ] } @mine ];
+	return shift @{ $client->{first} } if @{ $client->{first} };
 	my $sum = 0;
 	$sum += $_->[1] for @mine;
 	my $point = rand $sum;
 	for my $action (@mine) { $point -= $action->[1]; return $action if $point < 0; }
+	return $mine[-1];
 }
 
 # Gives psql a script and reads what came of it; undef when psql or the server is gone.
