@@ -36,7 +36,9 @@ SET client_min_messages = warning;
 CREATE SCHEMA bench;
 -- count: clients of single calls, rows of billing.usage after a COPY.
 CREATE TABLE bench.run (what text, count bigint, rows bigint, seconds numeric);
-CREATE TABLE bench.tenth (place integer, began timestamptz);
+CREATE TABLE bench.tenth (place integer, began timestamptz, cpu numeric);
+-- Seconds that this process has computed, which other work on the machine does not change.
+CREATE FUNCTION bench.cpu() RETURNS numeric LANGUAGE sql AS $$ SELECT (f[12]::numeric + f[13]::numeric) / 100 FROM string_to_array(regexp_replace(pg_read_file('/proc/self/stat'), '^.*\) ', ''), ' ') f $$;
 CREATE TABLE bench.cdr (LIKE billing.cdr INCLUDING ALL) PARTITION BY RANGE (started_at);
 SELECT format('CREATE TABLE bench.%I PARTITION OF bench.cdr %s', c.relname, pg_get_expr(c.relpartbound, c.oid))
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'billing.cdr'::regclass \gexec
@@ -113,12 +115,12 @@ if wanted 3; then
     {
         echo 'BEGIN;'
         for tenth in 1 2 3 4 5 6 7 8 9 10; do
-            echo "INSERT INTO bench.tenth VALUES ($tenth, clock_timestamp());"
+            echo "INSERT INTO bench.tenth VALUES ($tenth, clock_timestamp(), bench.cpu());"
             for n in $(seq 10000); do
                 echo "INSERT INTO billing.cdr ($raw) VALUES ('vitelity', '$tenth-$n', '2026-09-03 10:00+00', '2026-09-03 10:00+00', '2026-09-03 10:01+00', 60, 'ANSWERED', '12125550000', '12125551234', '410000');"
             done
         done
-        echo "INSERT INTO bench.tenth VALUES (11, clock_timestamp()); COMMIT;"
+        echo "INSERT INTO bench.tenth VALUES (11, clock_timestamp(), bench.cpu()); COMMIT;"
     } >long.sql
     query -f long.sql
     query -c "DO \$\$BEGIN ASSERT (SELECT sum(calls) = 2 * 100000 FROM billing.usage), 'all of them are counted on two legs'; END\$\$"
@@ -153,8 +155,9 @@ FROM (
 	FROM bench.run WHERE what LIKE '% %' GROUP BY 1) r ORDER BY 2 DESC;
 \endif
 \if :third
-SELECT to_char(max(s) FILTER (WHERE place = 1), '990.00') AS "first tenth of 100,000 calls in a transaction, s", to_char(max(s) FILTER (WHERE place = 5), '990.00') AS "fifth, s",
-	to_char(max(s) FILTER (WHERE place = 10), '990.00') AS "last, s", to_char(max(s) FILTER (WHERE place = 10) / max(s) FILTER (WHERE place = 1), '990.00') AS ratio
-FROM (SELECT place, extract(epoch FROM lead(began) OVER (ORDER BY place) - began) AS s FROM bench.tenth) t;
+SELECT v.what AS "100,000 calls in a transaction", to_char(max(s) FILTER (WHERE place = 1), '990.00') AS "first tenth, s", to_char(max(s) FILTER (WHERE place = 5), '990.00') AS "fifth, s",
+	to_char(max(s) FILTER (WHERE place = 10), '990.00') AS "last, s", to_char(max(s) FILTER (WHERE place = 10) / max(s) FILTER (WHERE place = 1), '990.00') AS "last to first"
+FROM (SELECT place, lead(cpu) OVER (ORDER BY place) - cpu AS cpu, extract(epoch FROM lead(began) OVER (ORDER BY place) - began) AS elapsed FROM bench.tenth) t
+	CROSS JOIN LATERAL (VALUES ('computing', cpu), ('elapsed', elapsed)) v(what, s) GROUP BY 1 ORDER BY 1;
 \endif
 END
