@@ -77,7 +77,7 @@ load_account(Statement *statement, int64 id)
 		account = MemoryContextAllocZero(context, sizeof(Account));
 		account->id = id;
 		account->name = billing_scan_text(&scan, ACCOUNT_NAME, context);
-		account->currency = billing_scan_text(&scan, ACCOUNT_CURRENCY, context);
+		account->currency = billing_intern(statement, billing_scan_text(&scan, ACCOUNT_CURRENCY, CurrentMemoryContext));
 		account->zone = pg_tzset(billing_scan_text(&scan, ACCOUNT_TIMEZONE, CurrentMemoryContext));
 		if (account->zone == NULL)
 			account->zone = pg_tzset("UTC");

@@ -123,7 +123,7 @@ label_leg(Pass *pass, const StoredLeg *leg, UsageKey *key)
 		key->destination = label->destination;
 	}
 	if (leg->account)
-		key->currency = billing_intern(pass->statement, leg->account->currency);
+		key->currency = leg->account->currency;
 	else if (label)
 		key->currency = label->currency;
 	key->cost_center = cost_center_of(pass, leg);

@@ -46,6 +46,10 @@ extern UsageSums *billing_usage_sums(MemoryContext context);
 extern UsageEntry *billing_usage_entry(UsageSums *sums, const UsageKey *key);
 extern void billing_usage_write(UsageSums *sums);
 
+/* ---- usage_write.c ---- */
+
+extern void billing_usage_write_entries(const UsageEntry *const *entries, int count);
+
 /* ---- queue.c ---- */
 
 typedef struct CreditQueue CreditQueue;

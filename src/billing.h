@@ -190,7 +190,7 @@ typedef struct Account
 {
 	int64		id;				/* hash key */
 	char	   *name;
-	char	   *currency;
+	const char *currency;		/* interned */
 	struct pg_tz *zone;			/* of its days; UTC where the name is unknown */
 	bool		is_provider;
 	DatedTerms	terms;			/* AccountTerms */

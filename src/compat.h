@@ -60,6 +60,20 @@
 #define compat_index_beginscan(table, index, snapshot, nkeys) index_beginscan(table, index, snapshot, nkeys, 0)
 #endif
 
+/* From 16 on an UPDATE tells which indexes want a new entry, before whether any does. */
+#if PG_VERSION_NUM >= 160000
+#include "access/tableam.h"
+typedef TU_UpdateIndexes compat_UpdateIndexes;
+#define compat_all_indexes TU_All
+#define compat_ExecInsertIndexTuples(result, slot, estate, update, indexes) \
+	list_free(ExecInsertIndexTuples(result, slot, estate, update, false, NULL, NIL, (indexes) == TU_Summarizing))
+#else
+typedef bool compat_UpdateIndexes;
+#define compat_all_indexes true
+#define compat_ExecInsertIndexTuples(result, slot, estate, update, indexes) \
+	list_free(ExecInsertIndexTuples(result, slot, estate, update, false, NULL, NIL))
+#endif
+
 /* Up to 15 a compiled regular expression is malloc'ed; from 16 on it goes with its memory context. */
 #if PG_VERSION_NUM >= 160000
 #define compat_regex_free(regex) ((void) (regex))

@@ -31,7 +31,7 @@ COMMENT ON COLUMN billing.usage.cost_center IS 'Cost centre of the service (D15)
 COMMENT ON COLUMN billing.usage.destination IS 'Destination of the rate; empty: none, as for DID legs.';
 COMMENT ON COLUMN billing.usage.currency IS 'Currency of amount and credit: the account''s; without an account that of the rate''s tariff; empty: unknown.';
 COMMENT ON COLUMN billing.usage.slot IS 'Who wrote the row: above 0 a live one, the number of a backend, or of a transaction that found its backend''s number taken; 0: folded by compact_usage(); below 0: calls that have left with the archived partition of this number (billing.archived_partition).';
-COMMENT ON COLUMN billing.usage.part IS 'Counts the parts into which a long transaction spreads its writes.';
+COMMENT ON COLUMN billing.usage.part IS 'Counts the parts into which a long transaction spreads its writes; below 0: the writes of many keys at once.';
 COMMENT ON COLUMN billing.usage.calls IS 'Rows of billing.cdr with this leg, priced or not.';
 COMMENT ON COLUMN billing.usage.answered IS 'Those that were answered.';
 COMMENT ON COLUMN billing.usage.seconds IS 'Their seconds before increments, each cut to microseconds; a duration that cannot be read counts as 0.';

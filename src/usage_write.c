@@ -1,0 +1,574 @@
+/*
+ * usage_write.c
+ *	  How the sums of a statement get into billing.usage.
+ *
+ * Rows are written without queries, for planning and starting one cost more than the call.  As create_ledger() makes it,
+ * billing.usage has no row trigger but the guard, and then its rows are written straight to the table and its indexes;
+ * where somebody has added columns, constraints or triggers, through the executor's simple operations, which serve them all
+ * (as logical replication does).  Statement triggers do not fire.
+ */
+#include "accounting.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_collation_d.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "executor/executor.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "storage/bufmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* ---- the slot ---- */
+
+/* Parts of a long transaction: so many writes of it may hit one row before the pass goes on in the next one. */
+#define WRITES_PER_PART		64
+#define TRANSACTION_SLOT	0x40000000
+
+static bool
+lock_slot(Oid usage, int32 slot)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, usage, (uint32) slot, 2);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static int32
+transaction_slot(void)
+{
+	return TRANSACTION_SLOT | (int32) (XidFromFullTransactionId(GetTopFullTransactionId()) & (TRANSACTION_SLOT - 1));
+}
+
+/*
+ * The slot that this transaction may write: nobody else writes its rows until the transaction ends.  The lock is taken
+ * each time, because a savepoint that is rolled back takes along what was locked in it.  A prepared transaction keeps
+ * the slot of the backend that it left, and compact_usage() borrows it: then the slot is the transaction's own.
+ */
+static int32
+own_slot(Oid usage)
+{
+	int32		slot = compat_backend_number();
+
+	return lock_slot(usage, slot) ? slot : transaction_slot();
+}
+
+/* How often this transaction has written before. */
+static int32
+count_write(void)
+{
+	static uint32 transaction = 0;
+	static int32 writes = 0;
+
+	if (transaction != compat_local_transaction())
+	{
+		transaction = compat_local_transaction();
+		writes = 0;
+	}
+	return writes++;
+}
+
+/* ---- the writer ---- */
+
+enum {KEY_ACCOUNT, KEY_SLOT, KEY_DAY, KEY_PART, KEY_LEG, KEY_DESTINATION, KEY_COST_CENTER, KEY_CURRENCY, KEY_COLUMNS};
+enum {SUM_CALLS = KEY_COLUMNS, SUM_ANSWERED, SUM_SECONDS, SUM_BILLSEC, SUM_AMOUNT, SUM_CREDIT, USAGE_COLUMNS};
+
+static const char *const column_names[USAGE_COLUMNS] = {
+	"account_id", "slot", "day", "part", "leg", "destination", "cost_center", "currency",
+	"calls", "answered", "seconds", "billsec", "amount", "credit"
+};
+
+static const Oid key_equality[KEY_COLUMNS] = {F_INT8EQ, F_INT4EQ, F_DATE_EQ, F_INT4EQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ};
+
+typedef struct UsageWriter
+{
+	MemoryContext context;		/* of the whole write */
+	Relation	usage;
+	bool		plain;			/* as create_ledger() made it */
+	AttrNumber	columns[USAGE_COLUMNS];
+	TupleTableSlot *former;
+	TupleTableSlot *row;
+	int32		slot;
+	int32		part;
+	EState	   *estate;			/* NULL: the executor was not needed yet */
+	EPQState	epq;
+	ResultRelInfo *result;
+} UsageWriter;
+
+static bool
+is_guard(const Trigger *trigger)
+{
+	return strcmp(trigger->tgname, "guard_usage") == 0 || !TRIGGER_FOR_ROW(trigger->tgtype);
+}
+
+static bool
+is_plain(Relation usage)
+{
+	TupleConstr *constraints = RelationGetDescr(usage)->constr;
+
+	for (int i = 0; usage->trigdesc && i < usage->trigdesc->numtriggers; i++)
+		if (!is_guard(&usage->trigdesc->triggers[i]))
+			return false;
+	return RelationGetNumberOfAttributes(usage) == USAGE_COLUMNS &&
+		(constraints == NULL || (constraints->num_check == 0 && !constraints->has_generated_stored));
+}
+
+/* Where a column stands is remembered, and looked at again each time. */
+static AttrNumber
+usage_column(Relation usage, int column)
+{
+	static AttrNumber remembered[USAGE_COLUMNS];
+	TupleDesc	desc = RelationGetDescr(usage);
+	AttrNumber	attribute = remembered[column];
+
+	if (attribute == InvalidAttrNumber || attribute > desc->natts ||
+		strcmp(NameStr(TupleDescAttr(desc, attribute - 1)->attname), column_names[column]) != 0)
+		attribute = get_attnum(RelationGetRelid(usage), column_names[column]);
+	if (attribute == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"billing.usage\" does not exist", column_names[column]),
+				 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
+	remembered[column] = attribute;
+	return attribute;
+}
+
+/* What triggers, constraints and indexes need; most statements change a row or two in place and need none of it. */
+static void
+open_executor(UsageWriter *writer)
+{
+	MemoryContext former;
+
+	if (writer->estate)
+		return;
+	former = MemoryContextSwitchTo(writer->context);
+	writer->estate = CreateExecutorState();
+	writer->estate->es_snapshot = GetActiveSnapshot();
+	writer->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->result, writer->usage, 0, NULL, 0);
+	ExecOpenIndices(writer->result, false);
+	/* Where AFTER triggers look for it. */
+	writer->estate->es_opened_result_relations = list_make1(writer->result);
+	compat_EvalPlanQualInit(&writer->epq, writer->estate);
+	AfterTriggerBeginQuery();
+	MemoryContextSwitchTo(former);
+}
+
+static void
+close_executor(UsageWriter *writer)
+{
+	if (writer->estate == NULL)
+		return;
+	AfterTriggerEndQuery(writer->estate);
+	EvalPlanQualEnd(&writer->epq);
+	ExecResetTupleTable(writer->estate->es_tupleTable, false);
+	ExecCloseResultRelations(writer->estate);
+	FreeExecutorState(writer->estate);
+}
+
+static void
+open_writer(UsageWriter *writer)
+{
+	Oid			usage = billing_ledger_relation("usage");
+
+	if (!OidIsValid(usage))
+		billing_ledger_missing();
+	memset(writer, 0, sizeof(UsageWriter));
+	writer->context = CurrentMemoryContext;
+	writer->usage = table_open(usage, RowExclusiveLock);
+	writer->plain = is_plain(writer->usage);
+	for (int i = 0; i < USAGE_COLUMNS; i++)
+		writer->columns[i] = usage_column(writer->usage, i);
+	writer->former = table_slot_create(writer->usage, NULL);
+	writer->row = table_slot_create(writer->usage, NULL);
+	if (writer->plain)
+		CheckCmdReplicaIdentity(writer->usage, CMD_UPDATE);
+	else
+		open_executor(writer);
+}
+
+static void
+close_writer(UsageWriter *writer)
+{
+	ExecDropSingleTupleTableSlot(writer->former);
+	ExecDropSingleTupleTableSlot(writer->row);
+	close_executor(writer);
+	table_close(writer->usage, NoLock);
+
+	/* What runs next in this transaction sees the rows, and may write them again. */
+	CommandCounterIncrement();
+}
+
+static void
+entry_values(const UsageWriter *writer, const UsageEntry *entry, Datum *values)
+{
+	values[KEY_ACCOUNT] = Int64GetDatum(entry->key.account_id);
+	values[KEY_SLOT] = Int32GetDatum(writer->slot);
+	values[KEY_DAY] = DateADTGetDatum(entry->key.day);
+	values[KEY_PART] = Int32GetDatum(writer->part);
+	values[KEY_LEG] = CStringGetTextDatum(billing_leg_names[entry->key.leg]);
+	values[KEY_DESTINATION] = CStringGetTextDatum(entry->key.destination);
+	values[KEY_COST_CENTER] = CStringGetTextDatum(entry->key.cost_center);
+	values[KEY_CURRENCY] = CStringGetTextDatum(entry->key.currency);
+	values[SUM_CALLS] = Int64GetDatum(entry->calls);
+	values[SUM_ANSWERED] = Int64GetDatum(entry->answered);
+	values[SUM_SECONDS] = NumericGetDatum(billing_numeric_from_fixed(entry->micros, 6));
+	values[SUM_BILLSEC] = Int64GetDatum(entry->billsec);
+	values[SUM_AMOUNT] = NumericGetDatum(billing_numeric_from_money(entry->amount));
+	values[SUM_CREDIT] = NumericGetDatum(billing_numeric_from_money(entry->credit));
+}
+
+/* ---- finding the row of a key ---- */
+
+/* Where the last rows of a key were written: a hint, for the row is compared before it is used. */
+typedef struct Remembered
+{
+	uint32		hash;
+	Oid			usage;
+	ItemPointerData row;
+} Remembered;
+
+#define REMEMBERED_ROWS	256		/* a power of two */
+
+static Remembered remembered_rows[REMEMBERED_ROWS];
+
+static uint32
+hash_entry(const UsageWriter *writer, const UsageKey *key)
+{
+	uint32		hash = hash_bytes_uint32((uint32) key->account_id ^ ((uint32) key->day << 8) ^ key->leg);
+
+	hash = hash_combine(hash, hash_bytes((const unsigned char *) key->destination, strlen(key->destination)));
+	hash = hash_combine(hash, hash_bytes((const unsigned char *) key->cost_center, strlen(key->cost_center)));
+	return hash_combine(hash, hash_bytes_uint32((uint32) writer->slot ^ ((uint32) writer->part << 16)));
+}
+
+static void
+remember_row(const UsageWriter *writer, uint32 hash, ItemPointer row)
+{
+	remembered_rows[hash % REMEMBERED_ROWS] = (Remembered) {hash, RelationGetRelid(writer->usage), *row};
+}
+
+static bool
+equal_key(const UsageWriter *writer, const Datum *values, bool has_account)
+{
+	TupleTableSlot *former = writer->former;
+
+	slot_getallattrs(former);
+	for (int i = 0; i < KEY_COLUMNS; i++)
+	{
+		Datum		value = former->tts_values[writer->columns[i] - 1];
+		bool		isnull = former->tts_isnull[writer->columns[i] - 1];
+
+		if (i == KEY_ACCOUNT && isnull == has_account)
+			return false;
+		if (isnull)
+			continue;
+		if (key_equality[i] == F_TEXTEQ ? !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, value, values[i])) :
+			value != values[i])
+			return false;
+	}
+	return true;
+}
+
+static bool
+find_remembered(UsageWriter *writer, uint32 hash, const Datum *values, bool has_account)
+{
+	Remembered *remembered = &remembered_rows[hash % REMEMBERED_ROWS];
+
+	if (remembered->hash != hash || remembered->usage != RelationGetRelid(writer->usage) ||
+		ItemPointerGetBlockNumber(&remembered->row) >= RelationGetNumberOfBlocks(writer->usage) ||
+		!table_tuple_fetch_row_version(writer->usage, &remembered->row, SnapshotSelf, writer->former))
+		return false;
+	if (equal_key(writer, values, has_account))
+		return true;
+	ExecClearTuple(writer->former);
+	return false;
+}
+
+/* The row of our slot for this key, whoever wrote it last: nobody else does now. */
+static bool
+find_indexed(UsageWriter *writer, const Datum *values, bool has_account)
+{
+	Oid			index_oid = billing_ledger_relation("usage_key");
+	ScanKeyData keys[KEY_COLUMNS];
+	Relation	index;
+	IndexScanDesc scan;
+	bool		found;
+
+	if (!OidIsValid(index_oid))
+		billing_ledger_missing();
+	for (int i = 0; i < KEY_COLUMNS; i++)
+	{
+		bool		isnull = i == KEY_ACCOUNT && !has_account;
+
+		ScanKeyEntryInitialize(&keys[i], isnull ? SK_ISNULL | SK_SEARCHNULL : 0, i + 1,
+							   isnull ? InvalidStrategy : BTEqualStrategyNumber, InvalidOid,
+							   key_equality[i] == F_TEXTEQ ? DEFAULT_COLLATION_OID : InvalidOid,
+							   isnull ? InvalidOid : key_equality[i], isnull ? (Datum) 0 : values[i]);
+	}
+	index = index_open(index_oid, RowExclusiveLock);
+	scan = compat_index_beginscan(writer->usage, index, SnapshotSelf, KEY_COLUMNS);
+	index_rescan(scan, keys, KEY_COLUMNS, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, writer->former);
+	index_endscan(scan);
+	index_close(index, NoLock);
+	return found;
+}
+
+/* ---- writing a row ---- */
+
+static Datum
+add(int sum, Datum former, Datum more)
+{
+	if (sum == SUM_SECONDS || sum == SUM_AMOUNT || sum == SUM_CREDIT)
+		return DirectFunctionCall2(numeric_add, former, more);
+	return Int64GetDatum(DatumGetInt64(former) + DatumGetInt64(more));
+}
+
+/* Columns that somebody has added to billing.usage get their defaults. */
+static void
+default_values(UsageWriter *writer, TupleTableSlot *row)
+{
+	TupleDesc	desc = row->tts_tupleDescriptor;
+	ExprContext *context;
+
+	memset(row->tts_isnull, true, desc->natts * sizeof(bool));
+	if (writer->plain)
+		return;
+	context = GetPerTupleExprContext(writer->estate);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		Node	   *expression = attribute->attisdropped || attribute->attgenerated ? NULL :
+			build_column_default(writer->usage, i + 1);
+
+		if (expression)
+			row->tts_values[i] = ExecEvalExpr(ExecInitExpr(expression_planner((Expr *) expression), NULL), context, &row->tts_isnull[i]);
+	}
+}
+
+/* A new row: the key, the sums, and what others have added. */
+static void
+form_row(UsageWriter *writer, const UsageEntry *entry, const Datum *values, TupleTableSlot *row)
+{
+	ExecClearTuple(row);
+	default_values(writer, row);
+	for (int i = 0; i < USAGE_COLUMNS; i++)
+	{
+		row->tts_values[writer->columns[i] - 1] = values[i];
+		row->tts_isnull[writer->columns[i] - 1] = i == KEY_ACCOUNT && !entry->key.has_account;
+	}
+	ExecStoreVirtualTuple(row);
+}
+
+/* The row that was found, with the sums added. */
+static void
+form_changed(UsageWriter *writer, const Datum *values)
+{
+	TupleTableSlot *row = ExecClearTuple(writer->row);
+	int			natts = row->tts_tupleDescriptor->natts;
+
+	slot_getallattrs(writer->former);
+	memcpy(row->tts_values, writer->former->tts_values, natts * sizeof(Datum));
+	memcpy(row->tts_isnull, writer->former->tts_isnull, natts * sizeof(bool));
+	for (int i = SUM_CALLS; i < USAGE_COLUMNS; i++)
+	{
+		AttrNumber	attribute = writer->columns[i];
+
+		row->tts_values[attribute - 1] = add(i, row->tts_values[attribute - 1], values[i]);
+	}
+	ExecStoreVirtualTuple(row);
+}
+
+/* Straight to the table; indexes only where the row is new or has not found room on its page. */
+static void
+store_plain(UsageWriter *writer, bool found)
+{
+	compat_UpdateIndexes update_indexes = compat_all_indexes;
+
+	if (found)
+		simple_table_tuple_update(writer->usage, &writer->former->tts_tid, writer->row, GetActiveSnapshot(), &update_indexes);
+	else
+		simple_table_tuple_insert(writer->usage, writer->row);
+	if (update_indexes)
+	{
+		open_executor(writer);
+		compat_ExecInsertIndexTuples(writer->result, writer->row, writer->estate, found, update_indexes);
+	}
+}
+
+/* In the memory of the whole query: what triggers keep between two rows lives where they are called. */
+static void
+store_row(UsageWriter *writer, bool found)
+{
+	MemoryContext former;
+
+	if (writer->plain)
+	{
+		store_plain(writer, found);
+		return;
+	}
+	former = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+	writer->estate->es_output_cid = GetCurrentCommandId(true);
+	if (found)
+		ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, writer->former, writer->row);
+	else
+		ExecSimpleRelationInsert(writer->result, writer->estate, writer->row);
+	MemoryContextSwitchTo(former);
+}
+
+static void
+write_entry(UsageWriter *writer, const UsageEntry *entry)
+{
+	uint32		hash = hash_entry(writer, &entry->key);
+	Datum		values[USAGE_COLUMNS];
+	bool		found;
+
+	entry_values(writer, entry, values);
+	found = find_remembered(writer, hash, values, entry->key.has_account) ||
+		find_indexed(writer, values, entry->key.has_account);
+	if (found)
+		form_changed(writer, values);
+	else
+		form_row(writer, entry, values, writer->row);
+	store_row(writer, found);
+	remember_row(writer, hash, &writer->row->tts_tid);
+	ExecClearTuple(writer->former);
+	if (writer->estate)
+		ResetPerTupleExprContext(writer->estate);
+}
+
+/* ---- many rows ---- */
+
+#define MANY_ENTRIES	64
+#define ROWS_AT_ONCE	256
+
+/*
+ * Many keys at once go into the transaction's own slot, under a part that only this write has: no row of theirs can be there
+ * yet, so none is looked for, and they are stored page by page.  compact_usage() folds them with the others.
+ */
+static void
+write_many(UsageWriter *writer, const UsageEntry *const *entries, int count, MemoryContext context)
+{
+	BulkInsertState bulk = GetBulkInsertState();
+	TupleTableSlot *rows[ROWS_AT_ONCE];
+	int			nrows = Min(count, ROWS_AT_ONCE);
+
+	open_executor(writer);
+	for (int i = 0; i < nrows; i++)
+		rows[i] = table_slot_create(writer->usage, NULL);
+	for (int done = 0; done < count; done += nrows)
+	{
+		MemoryContext former = MemoryContextSwitchTo(context);
+
+		CHECK_FOR_INTERRUPTS();
+		nrows = Min(count - done, ROWS_AT_ONCE);
+		for (int i = 0; i < nrows; i++)
+		{
+			Datum		values[USAGE_COLUMNS];
+
+			entry_values(writer, entries[done + i], values);
+			form_row(writer, entries[done + i], values, rows[i]);
+		}
+		table_multi_insert(writer->usage, rows, nrows, GetCurrentCommandId(true), 0, bulk);
+		for (int i = 0; i < nrows; i++)
+		{
+			compat_ExecInsertIndexTuples(writer->result, rows[i], writer->estate, false, compat_all_indexes);
+			ResetPerTupleExprContext(writer->estate);
+		}
+		MemoryContextSwitchTo(former);
+		MemoryContextReset(context);
+	}
+	for (int i = 0; i < Min(count, ROWS_AT_ONCE); i++)
+		ExecDropSingleTupleTableSlot(rows[i]);
+	FreeBulkInsertState(bulk);
+}
+
+/* Whether the transaction's slot is free of others' rows: transactions 2^30 apart have the same. */
+static bool
+is_ours(UsageWriter *writer, int32 slot)
+{
+	static uint32 transaction = 0;
+	Oid			index_oid = billing_ledger_relation("usage_live");
+	Relation	index;
+	IndexScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	if (transaction == compat_local_transaction())
+		return true;
+	if (!OidIsValid(index_oid))
+		return false;
+	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, InvalidOid, F_INT4EQ, Int32GetDatum(slot));
+	index = index_open(index_oid, AccessShareLock);
+	scan = compat_index_beginscan(writer->usage, index, SnapshotSelf, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, writer->former);
+	index_endscan(scan);
+	index_close(index, NoLock);
+	ExecClearTuple(writer->former);
+	if (!found)
+		transaction = compat_local_transaction();
+	return !found;
+}
+
+static void
+write_few(UsageWriter *writer, const UsageEntry *const *entries, int count, MemoryContext context)
+{
+	for (int i = 0; i < count; i++)
+	{
+		MemoryContext former = MemoryContextSwitchTo(context);
+
+		CHECK_FOR_INTERRUPTS();
+		write_entry(writer, entries[i]);
+		MemoryContextSwitchTo(former);
+		MemoryContextReset(context);
+	}
+}
+
+/* Adds the entries, which are in the order of usage_key, to billing.usage. */
+void
+billing_usage_write_entries(const UsageEntry *const *entries, int count)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "billing usage row", ALLOCSET_DEFAULT_SIZES);
+	bool		may_write = billing_usage_writer;
+	int32		writes = count_write();
+	UsageWriter writer;
+
+	open_writer(&writer);
+	billing_usage_writer = true;
+	PG_TRY();
+	{
+		if (count >= MANY_ENTRIES && writer.plain && is_ours(&writer, transaction_slot()))
+		{
+			writer.slot = transaction_slot();
+			writer.part = -1 - writes;
+			write_many(&writer, entries, count, context);
+		}
+		else
+		{
+			writer.slot = own_slot(RelationGetRelid(writer.usage));
+			writer.part = writes / WRITES_PER_PART;
+			write_few(&writer, entries, count, context);
+		}
+	}
+	PG_FINALLY();
+	{
+		billing_usage_writer = may_write;
+	}
+	PG_END_TRY();
+	close_writer(&writer);
+	MemoryContextDelete(context);
+}
