@@ -20,8 +20,8 @@ COMMENT ON FUNCTION billing._pool_lock(text, text) IS 'Which of the 256 advisory
 
 CREATE FUNCTION billing._allowance_lock(account_id bigint, service_id bigint, leg text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN 256 + (hashtextextended(account_id || ' ' || coalesce(service_id, 0) || ' ' || leg, 0) & 255)::integer;
-COMMENT ON FUNCTION billing._allowance_lock(bigint, bigint, text) IS 'Which of the next 256 advisory locks guards a pool of included minutes. Sessions are locked before pools, each in ascending order.';
+RETURN 256 + (hashtextextended(coalesce('service ' || service_id, 'account ' || account_id) || ' ' || leg, 0) & 255)::integer;
+COMMENT ON FUNCTION billing._allowance_lock(bigint, bigint, text) IS 'Which of the next 256 advisory locks guards a pool of included minutes: one for all accounts whose calls name the service, because their credits have one key. Sessions are locked before pools, each in ascending order.';
 
 CREATE FUNCTION billing._lock_pools(number integer) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
