@@ -20,7 +20,7 @@ SELECT is(billing.exchange(12, 'CHF', 'USD', '2026-02-11'), 4.00000000, 'C28: as
 SELECT is(billing.exchange(12, 'CHF', 'USD', '2026-03-11'), 6.00000000, 'C28: then it: 12 x 0.5');
 SELECT is(billing.exchange(1, 'GBP', 'USD', '2026-03-11'), NULL, 'C28: never through a third currency');
 SELECT is(billing.exchange(1, 'GBP', 'EUR', '2025-12-31'), NULL, 'reading 38: nothing before the first rate');
-SELECT is(billing.exchange(1, 'XXX', 'EUR', '2026-03-11'), NULL, 'null for an unknown currency');
+SELECT is(billing.exchange(1, 'ZZZ', 'EUR', '2026-03-11'), NULL, 'null for an unknown currency');
 SELECT is(billing.exchange(1.123456785, 'EUR', 'EUR', '2026-03-11'), 1.12345679, 'of one currency: only rounded');
 SELECT is(billing.exchange(NULL, 'EUR', 'USD', '2026-03-11'), NULL, 'null for null');
 -- 0.00000005 x 1.10 = 0.000000055, 0.00000005 / 3 is below a half.
