@@ -340,7 +340,7 @@ END $$;
 COMMENT ON FUNCTION billing._settle_allowance(bigint, bigint, text) IS 'Drains the queue of one pool: works out the cycles of the days that stand there, and later ones into which something else rolls over by that. False: nothing stood there. The caller holds the pool''s lock.';
 
 CREATE FUNCTION billing._settle_pool(account_id bigint, service_id bigint, leg text, at timestamptz DEFAULT now()) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	pool record;
 BEGIN
@@ -382,7 +382,7 @@ END $$;
 COMMENT ON FUNCTION billing._settle_allowances() IS 'Settles all pools of included minutes that are queued, in the order of their locks; returns how many.';
 
 CREATE FUNCTION billing.settle_credits() RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	settled bigint := 0;
 	slot integer;

@@ -124,6 +124,58 @@ COMMENT ON FUNCTION billing._barred(record, integer, bigint, bigint, integer) IS
 
 -- Included minutes.
 
+CREATE FUNCTION billing._drawing_number(leg text, did text, callee text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN leg IN ('did_incoming', 'did_owner') THEN coalesce(nullif(did, ''), callee) ELSE callee END;
+COMMENT ON FUNCTION billing._drawing_number(text, text, text) IS 'The number that decides which allowances cover a leg of a call that a switch asks about.';
+
+CREATE FUNCTION billing._share_allowance(plan_id bigint, leg text, number text, other text) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN number = other OR EXISTS (
+		SELECT FROM billing.allowance a
+		WHERE a.plan_id = _share_allowance.plan_id AND a.leg = _share_allowance.leg AND (
+			SELECT bool_and(coalesce((
+				SELECT p.included FROM billing.allowance_prefix p
+				WHERE p.allowance_id = a.id AND p.prefix OPERATOR(billing.@>) ltrim(n.number, '+')
+				ORDER BY billing.length(p.prefix) DESC LIMIT 1), false))
+			FROM (VALUES (_share_allowance.number), (_share_allowance.other)) n(number)));
+END $$;
+COMMENT ON FUNCTION billing._share_allowance(bigint, text, text, text) IS 'Whether an allowance of a plan covers calls to both numbers (D12).';
+
+CREATE FUNCTION billing._reserved_seconds(account_id bigint, pool_service_id bigint, leg text, number text, at timestamptz, reservation bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	zone text := (SELECT a.timezone FROM billing.account a WHERE a.id = _reserved_seconds.account_id);
+	cycle record;
+	calls jsonb[];
+	seconds bigint[];
+	total bigint := 0;
+BEGIN
+	SELECT array_agg(r.call), array_agg(r.covered) INTO calls, seconds
+	FROM billing.reservation r
+	WHERE r.account_id = _reserved_seconds.account_id AND r.leg = _reserved_seconds.leg
+		AND r.service_id IS NOT DISTINCT FROM _reserved_seconds.pool_service_id AND r.covered > 0
+		AND r.released_at IS NULL AND r.expires_at > now() AND r.id IS DISTINCT FROM _reserved_seconds.reservation;
+	IF calls IS NULL THEN
+		RETURN 0;
+	END IF;
+	SELECT c.* INTO cycle
+	FROM billing._usage_day(at, zone) d(day)
+		CROSS JOIN LATERAL billing._pool_cycle(_reserved_seconds.account_id, _reserved_seconds.pool_service_id, d.day, d.day + 1) c
+	WHERE c.starts <= _reserved_seconds.at AND _reserved_seconds.at < c.ends;
+	SELECT coalesce(sum(o.seconds), 0) INTO total
+	FROM (
+		SELECT billing._drawing_number(_reserved_seconds.leg, u.call ->> 'did', u.call ->> 'callee') AS number, sum(u.seconds)::bigint AS seconds
+		FROM unnest(calls, seconds) u(call, seconds) CROSS JOIN LATERAL (SELECT (u.call ->> 'started_at')::timestamptz AS at) b
+		WHERE b.at >= cycle.starts AND b.at < cycle.ends
+			AND billing._usage_day(b.at, zone) >= cycle.first_day AND billing._usage_day(b.at, zone) < cycle.end_day
+		GROUP BY 1) o
+	WHERE billing._share_allowance(cycle.plan_id, _reserved_seconds.leg, _reserved_seconds.number, o.number);
+	RETURN total;
+END $$;
+COMMENT ON FUNCTION billing._reserved_seconds(bigint, bigint, text, text, timestamptz, bigint) IS 'Included seconds of a pool that open reservations count on, except the one that is named: those for the same cycle and for numbers that an allowance covers together with this one (D12).';
+
 CREATE FUNCTION billing._included(call record, quote record, payers bigint[], reservation bigint, OUT covered bigint[], OUT pools bigint[]) RETURNS record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -145,13 +197,11 @@ BEGIN
 		ORDER BY billing._allowance_lock(payers[n.place], quote.pool_service_id[n.place], n.name)
 	LOOP
 		i := pool.place;
-		number := CASE WHEN pool.name IN ('did_incoming', 'did_owner') THEN coalesce(nullif(call.did, ''), call.callee) ELSE call.callee END;
+		number := billing._drawing_number(pool.name, call.did, call.callee);
 		PERFORM billing._settle_pool(payers[i], services[i], pool.name, call.started_at);
 		pools[i] := pool.pool_service_id;
 		covered[i] := greatest(0, billing.allowance_remaining(payers[i], services[i], pool.name, number, call.started_at)
-			- coalesce((SELECT sum(r.covered) FROM billing.reservation r
-				WHERE r.account_id = payers[i] AND r.leg = pool.name AND r.service_id IS NOT DISTINCT FROM pool.pool_service_id
-					AND r.released_at IS NULL AND r.expires_at > now() AND r.id IS DISTINCT FROM reservation), 0));
+			- billing._reserved_seconds(payers[i], pool.pool_service_id, pool.name, number, call.started_at, reservation));
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION billing._included(record, record, bigint[], bigint) IS 'For each leg the included seconds that the call may draw, less what open reservations of the same pool count on, except the one that is named; and the service whose own plan it is. Settles what is queued of the pools before.';
@@ -205,7 +255,7 @@ CREATE FUNCTION billing._authorize(caller text, callee text, did text, redirecte
 	OUT rate_id bigint, OUT destination text, OUT currency text, OUT price numeric, OUT connect_fee numeric,
 	OUT first_increment integer, OUT next_increment integer, OUT max_seconds integer, OUT reservation_id bigint,
 	OUT expires_at timestamptz, OUT note text)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	longest CONSTANT integer := 999999999;
 	request jsonb := jsonb_build_object('caller', caller, 'callee', callee, 'did', did, 'redirected_by', redirected_by, 'auth_code', auth_code,
@@ -354,7 +404,7 @@ END $$;
 COMMENT ON FUNCTION billing._check_overdraft(bigint) IS 'Whether an account owes more than it may; if so there is an alert, one until it has recovered.';
 
 CREATE FUNCTION billing.check_overdrafts() RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	PERFORM billing.settle_credits();
 	RETURN (
@@ -366,7 +416,7 @@ COMMENT ON FUNCTION billing.check_overdrafts() IS 'Settles credits, then looks a
 REVOKE ALL ON FUNCTION billing.check_overdrafts() FROM PUBLIC;
 
 CREATE FUNCTION billing._release(reservation bigint) RETURNS boolean
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	-- The first row guards the others, as in _authorize().
 	PERFORM FROM billing.reservation r WHERE r.id = reservation ORDER BY r.leg LIMIT 1 FOR UPDATE;

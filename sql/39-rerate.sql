@@ -15,14 +15,12 @@ CREATE FUNCTION billing.rerate_call(cdr anyelement, legs text[] DEFAULT NULL,
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_rerate_call';
 COMMENT ON FUNCTION billing.rerate_call(anyelement, text[]) IS
-'The rated columns that a row of billing.cdr would have if only the named legs were rated again, nothing stored; legs null: all, which is rate_call(). The other legs keep what the row has, and so do the reason and service of a side of which no leg is named (customer and reseller share a reason, the three DID legs share both); status counts the mixture (P3). Null for a null row. Errors: 22023 for an unknown leg or none, else as rate_call.';
-REVOKE EXECUTE ON FUNCTION billing.rerate_call(anyelement, text[]) FROM PUBLIC;
+'The rated columns that a row of billing.cdr would have if only the named legs were rated again, nothing stored; legs null: all, which is rate_call(). The other legs keep what the row has, and so do the reason and service of a side of which no leg is named (customer and reseller share a reason, the three DID legs share both); status counts the mixture (P3). Null for a null row. For those who may read the catalogue. Errors: 42501 for others, 22023 for an unknown leg or none, else as rate_call.';
 
 CREATE FUNCTION billing._rerate_changes(cdr anyelement, legs text[]) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_rerate_changes';
 COMMENT ON FUNCTION billing._rerate_changes(anyelement, text[]) IS 'Whether rating the named legs of a row again would change a rated column. Takes what rerate_call takes.';
-REVOKE EXECUTE ON FUNCTION billing._rerate_changes(anyelement, text[]) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_legs(cdr anyelement, legs text[], OUT leg text, OUT changed boolean,
 	OUT old_account_id bigint, OUT new_account_id bigint, OUT old_service_id bigint, OUT new_service_id bigint,
@@ -32,7 +30,6 @@ RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_rerate_legs';
 COMMENT ON FUNCTION billing._rerate_legs(anyelement, text[]) IS 'For a row that rating the named legs again would change: these legs, old and new, and which of them change, at least one. No rows for a row that would not change. Takes what rerate_call takes.';
-REVOKE EXECUTE ON FUNCTION billing._rerate_legs(anyelement, text[]) FROM PUBLIC;
 
 CREATE FUNCTION billing._in_transaction_block() RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL SAFE
@@ -74,7 +71,7 @@ REVOKE ALL ON FUNCTION billing.stale(timestamptz, timestamptz) FROM PUBLIC;
 -- Closed periods.
 
 CREATE FUNCTION billing._closed_until(account_id bigint) RETURNS date
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
 	RETURN (SELECT p.closed_until FROM billing.period_close p WHERE p.account_id = _closed_until.account_id ORDER BY p.id DESC LIMIT 1);
 END $$;
@@ -89,7 +86,6 @@ BEGIN
 		WHERE a.id IN (old_account_id, new_account_id) AND instant < billing._day_start(billing._closed_until(a.id), a.timezone));
 END $$;
 COMMENT ON FUNCTION billing._period_closed(bigint, bigint, timestamptz) IS 'Whether an instant lies in a closed period of one of two accounts.';
-REVOKE ALL ON FUNCTION billing._period_closed(bigint, bigint, timestamptz) FROM PUBLIC;
 
 CREATE FUNCTION billing._begin_closing(account_id bigint, until date) RETURNS date
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -114,7 +110,6 @@ BEGIN
 	RETURN billing._closed_until(account_id);
 END $$;
 COMMENT ON FUNCTION billing._begin_closing(bigint, date) IS 'Locks billing.period_close, checks what close_period() and reopen_period() take, and returns until when the account is closed.';
-REVOKE ALL ON FUNCTION billing._begin_closing(bigint, date) FROM PUBLIC;
 
 CREATE FUNCTION billing.close_period(account_id bigint, until date) RETURNS date
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -179,7 +174,6 @@ BEGIN
 		ORDER BY (k.place - 1) / _rerate_keys.batch;
 END $$;
 COMMENT ON FUNCTION billing._rerate_keys(timestamptz, timestamptz, text, text, timestamptz, bigint, integer) IS 'Keys of the calls of a run, in its order, a batch a row: one scan and one sort, for no index has that order, and none is worth its price at each load.';
-REVOKE ALL ON FUNCTION billing._rerate_keys(timestamptz, timestamptz, text, text, timestamptz, bigint, integer) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_selected(ids bigint[], begins timestamptz[], legs text[], of_account bigint, of_tariff bigint, of_import text, allow_closed boolean,
 	OUT id bigint, OUT started_at timestamptz, OUT closed boolean)
@@ -205,7 +199,6 @@ BEGIN
 				FROM billing._rerate_legs(c, legs) l LEFT JOIN billing.rate r ON r.id IN (l.old_rate_id, l.new_rate_id)));
 END $$;
 COMMENT ON FUNCTION billing._rerate_selected(bigint[], timestamptz[], text[], bigint, bigint, text, boolean) IS 'Of these calls, those that would change and are asked for, and whether a period forbids it. Keys in order of started_at.';
-REVOKE ALL ON FUNCTION billing._rerate_selected(bigint[], timestamptz[], text[], bigint, bigint, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION billing.rerate_preview(starts timestamptz, ends timestamptz, INOUT account_id bigint DEFAULT NULL, tariff_id bigint DEFAULT NULL,
 	import text DEFAULT NULL, source text DEFAULT NULL, status text DEFAULT NULL, legs text[] DEFAULT NULL, allow_closed boolean DEFAULT false,
@@ -257,13 +250,11 @@ BEGIN
 	) OR pg_try_advisory_lock(class::integer, object);
 END $$;
 COMMENT ON FUNCTION billing._rerate_lock(bigint) IS 'Takes a run for this session; false when another session has it.';
-REVOKE ALL ON FUNCTION billing._rerate_lock(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_unlock(run_id bigint) RETURNS boolean
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT pg_advisory_unlock(to_regclass('billing.rerate_progress')::oid::integer, (run_id & 2147483647)::integer) $$;
 COMMENT ON FUNCTION billing._rerate_unlock(bigint) IS 'Gives up what _rerate_lock() has taken.';
-REVOKE ALL ON FUNCTION billing._rerate_unlock(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._refuse_transaction_block() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -276,7 +267,6 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION billing._refuse_transaction_block() IS 'Raises 25001 in a transaction block, in which rerate() could not commit its batches.';
-REVOKE ALL ON FUNCTION billing._refuse_transaction_block() FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_resume(run_id bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -304,7 +294,6 @@ BEGIN
 	RETURN run_id;
 END $$;
 COMMENT ON FUNCTION billing._rerate_resume(bigint) IS 'Takes a stopped or killed run up again. P0002, 55000 when it is done, 55006 when another session works on it.';
-REVOKE ALL ON FUNCTION billing._rerate_resume(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_begin(starts timestamptz, ends timestamptz, account_id bigint, tariff_id bigint, import text, source text, status text,
 	legs text[], dry_run boolean, reason text, allow_closed boolean, batch integer, resume bigint) RETURNS bigint
@@ -355,10 +344,9 @@ BEGIN
 	RETURN run;
 END $$;
 COMMENT ON FUNCTION billing._rerate_begin(timestamptz, timestamptz, bigint, bigint, text, text, text, text[], boolean, text, boolean, integer, bigint) IS 'Checks the arguments of rerate() and enters the run, or takes one up again. 25001, 22023, and what _rerate_resume() raises.';
-REVOKE ALL ON FUNCTION billing._rerate_begin(timestamptz, timestamptz, bigint, bigint, text, text, text, text[], boolean, text, boolean, integer, bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_slices(run_id bigint, OUT ids bigint[], OUT begins timestamptz[]) RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	run record;
 BEGIN
@@ -367,7 +355,6 @@ BEGIN
 		FROM billing._rerate_keys(run.starts, run.ends, run.source, run.status, run.last_started_at, run.last_id, run.batch_size) k;
 END $$;
 COMMENT ON FUNCTION billing._rerate_slices(bigint) IS 'Keys of what a run has not seen yet, a batch a row.';
-REVOKE ALL ON FUNCTION billing._rerate_slices(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_write(run_id bigint, ids bigint[], begins timestamptz[], legs text[], allow_closed boolean, reason text, OUT changed bigint, OUT skipped bigint) RETURNS record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -420,7 +407,6 @@ BEGIN
 	SELECT (SELECT count(*) FROM written), (SELECT count(*) FROM closed) INTO changed, skipped;
 END $$;
 COMMENT ON FUNCTION billing._rerate_write(bigint, bigint[], timestamptz[], text[], boolean, text) IS 'Locks these calls and rates their named legs again: writes those that change and what changed. The trigger zz_rate leaves such rows as they are, for no raw column changes. Keys in order of started_at.';
-REVOKE ALL ON FUNCTION billing._rerate_write(bigint, bigint[], timestamptz[], text[], boolean, text) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_batch(run_id bigint, ids bigint[], begins timestamptz[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -445,7 +431,6 @@ BEGIN
 	WHERE p.run_id = _rerate_batch.run_id;
 END $$;
 COMMENT ON FUNCTION billing._rerate_batch(bigint, bigint[], timestamptz[]) IS 'Rates one batch of a run again and notes how far it is.';
-REVOKE ALL ON FUNCTION billing._rerate_batch(bigint, bigint[], timestamptz[]) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_step(run_id bigint, ids bigint[], begins timestamptz[]) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -471,7 +456,6 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
 	RAISE;
 END $$;
 COMMENT ON FUNCTION billing._rerate_step(bigint, bigint[], timestamptz[]) IS 'One batch of a run, tried again when it loses against another session; false when the run is to stop.';
-REVOKE ALL ON FUNCTION billing._rerate_step(bigint, bigint[], timestamptz[]) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_settle(run_id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -481,7 +465,6 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION billing._rerate_settle(bigint) IS 'Works out the credits that the changes of a run have touched.';
-REVOKE ALL ON FUNCTION billing._rerate_settle(bigint) FROM PUBLIC;
 
 CREATE FUNCTION billing._rerate_end(run_id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -496,7 +479,6 @@ BEGIN
 		CASE WHEN run.dry_run THEN 'would change' ELSE 'changed' END, run.skipped_closed;
 END $$;
 COMMENT ON FUNCTION billing._rerate_end(bigint) IS 'Notes that a run has ended, and says so.';
-REVOKE ALL ON FUNCTION billing._rerate_end(bigint) FROM PUBLIC;
 
 CREATE PROCEDURE billing.rerate(starts timestamptz DEFAULT NULL, ends timestamptz DEFAULT NULL, account_id bigint DEFAULT NULL, tariff_id bigint DEFAULT NULL,
 	import text DEFAULT NULL, source text DEFAULT NULL, status text DEFAULT NULL, legs text[] DEFAULT NULL, dry_run boolean DEFAULT false,

@@ -197,10 +197,12 @@ read_former(FunctionCallInfo fcinfo, Cdr *cdr, Rerating *rerating)
 static void
 rerate(FunctionCallInfo fcinfo, Rerating *rerating)
 {
-	Statement  *statement = billing_statement(fcinfo->flinfo->fn_mcxt);
+	Statement  *statement;
 	Cdr			cdr;
 	Rating		rating;
 
+	billing_check_reader(GetUserId());
+	statement = billing_statement(fcinfo->flinfo->fn_mcxt);
 	rerating->named = named_legs(fcinfo);
 	read_former(fcinfo, &cdr, rerating);
 	if (unlikely(billing_too_old(statement, &cdr)))

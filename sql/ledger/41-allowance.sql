@@ -44,6 +44,7 @@ CREATE TABLE billing.allowance_cycle (
 	unused bigint NOT NULL GENERATED ALWAYS AS (granted - greatest(used - rolled_over, 0)) STORED,
 	CONSTRAINT allowance_cycle_key UNIQUE NULLS NOT DISTINCT (account_id, service_id, allowance_id, cycle, since)
 );
+ALTER TABLE billing.allowance_cycle REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE billing.allowance_cycle IS 'What each pool of included minutes was granted and has used in each cycle that it had calls in, as of the last billing.settle_credits(), which writes it. People read billing.allowance_left.';
 COMMENT ON COLUMN billing.allowance_cycle.account_id IS 'Account whose calls draw.';

@@ -49,6 +49,7 @@ CREATE TABLE billing.usage_month (
 	credit numeric(38,8) NOT NULL,
 	CONSTRAINT usage_month_key UNIQUE NULLS NOT DISTINCT (account_id, leg, month, currency)
 );
+ALTER TABLE billing.usage_month REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE billing.usage_month IS 'The rows of billing.usage with slot <= 0, summed by month: what balances are read from, beside the live rows (slot > 0). Written together with those rows (design 6).';
 COMMENT ON COLUMN billing.usage_month.account_id IS 'As in billing.usage.';

@@ -50,6 +50,8 @@ CREATE TABLE billing.credit_queue (
 	CONSTRAINT credit_queue_session CHECK (kind <> 'session_fee' OR (session_id IS NOT NULL AND number IS NOT NULL)),
 	CONSTRAINT credit_queue_allowance CHECK (kind <> 'allowance' OR (account_id IS NOT NULL AND leg IS NOT NULL AND day IS NOT NULL))
 );
+-- Without it a publication of all tables would forbid to settle.
+ALTER TABLE billing.credit_queue REPLICA IDENTITY FULL;
 
 -- Session fees need no index: they are emptied as a whole. Who authorizes a call asks for one pool.
 CREATE INDEX credit_queue_pool ON billing.credit_queue (account_id) WHERE kind = 'allowance';

@@ -33,6 +33,7 @@ CREATE TABLE billing.archived_credit (LIKE billing.credit INCLUDING DEFAULTS);
 ALTER TABLE billing.archived_credit
 	ADD COLUMN archive_id integer NOT NULL REFERENCES billing.archived_partition,
 	ADD COLUMN keeps_fee boolean NOT NULL DEFAULT false;
+ALTER TABLE billing.archived_credit REPLICA IDENTITY FULL;
 CREATE INDEX archived_credit_pool ON billing.archived_credit (pool, kind);
 CREATE INDEX archived_credit_archive ON billing.archived_credit (archive_id);
 

@@ -39,6 +39,9 @@ SELECT throws_ok('SELECT * FROM billing.authorize(caller => ''100'', callee => '
 SELECT throws_ok('SELECT * FROM billing._quote_call(ROW(), 1)', '42501', NULL, 'design 2: nor are prices');
 SELECT throws_ok('SELECT billing.covered_amount(ROW(), ''customer'', 1)', '42501', NULL, 'design 2: covered or not');
 SELECT throws_ok('SELECT billing.did_fee(ROW(), ''did_owner'')', '42501', NULL, 'design 2: nor fees');
+SELECT throws_ok('SELECT billing.rerate_call(ROW(), NULL)', '42501', NULL, 'design 2: nor what calls would cost by now');
+SELECT throws_ok('SELECT billing._rerate_changes(ROW(), NULL)', '42501', NULL, 'design 2: or whether they would');
+SELECT throws_ok('SELECT billing._rerate_legs(ROW(), NULL)', '42501', NULL, 'design 2: or leg by leg');
 RESET ROLE;
 SELECT is_empty('SELECT * FROM billing.usage', 'promise 3: nothing of that was counted');
 
@@ -70,6 +73,30 @@ INSERT INTO billing.cdr (call_id, started_at, billsec, caller, callee) VALUES ('
 RESET ROLE;
 SET search_path = public;
 SELECT results_eq('SELECT name FROM public.seen', $$ VALUES ('seen') $$, 'design 2: a loader''s search_path ends at the triggers of billing.cdr');
+
+-- Row-level security, forced upon the owner, does not let sums of a part pass for those of all.
+GRANT EXECUTE ON FUNCTION billing.settle_credits, billing.check_overdrafts, billing.close_period, billing.authorize, billing.release, billing.stale, billing.rerate_preview TO billing_test_owner;
+SET ROLE billing_test_owner;
+SELECT billing.settle_credits();
+SELECT isnt_empty('TABLE billing.credit', 'D10: there is a credit');
+INSERT INTO billing.rate (id, tariff_id, prefix, destination, price) VALUES (2, 1, '493', 'Berlin', 1.2);
+SELECT isnt_empty('SELECT * FROM billing.stale(NULL, NULL)', 'design 6: the owner asks what is stale');
+SELECT isnt_empty('SELECT * FROM billing.rerate_preview(NULL, NULL)', 'design 6: and what rerate() would do');
+INSERT INTO billing.credit_queue (kind, account_id, leg, day) VALUES ('allowance', 1, 'customer', date_trunc('month', now()));
+ALTER TABLE billing.cdr ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT throws_ok('SELECT billing.settle_credits()', '42501', NULL, 'design 6: what is settled by calls that cannot be seen is refused');
+SELECT throws_ok('SELECT * FROM billing.authorize(caller => ''100'', callee => ''4930'')', '42501', NULL, 'design 6: by authorize() too');
+SELECT isnt_empty('TABLE billing.credit', 'D10: the credit is still there');
+ALTER TABLE billing.cdr DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE billing.entry ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT throws_ok('SELECT * FROM billing.authorize(caller => ''100'', callee => ''4930'')', '42501', NULL, 'design 6: nor is a balance made of what can be seen');
+SELECT throws_ok('SELECT billing.release(1)', '42501', NULL, 'design 6: of a call that is over');
+SELECT throws_ok('SELECT billing.check_overdrafts()', '42501', NULL, 'design 6: or of all accounts');
+ALTER TABLE billing.entry DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+SELECT is(billing.close_period(1, date_trunc('month', now())::date), date_trunc('month', now())::date, 'design 6: the owner needs EXECUTE on what he calls, and on nothing behind it');
+ALTER TABLE billing.period_close ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT throws_ok($$ INSERT INTO billing.entry (account_id, kind, amount, at) VALUES (1, 'payment', 1, date_trunc('month', now()) - interval '1 day') $$, '42501', NULL, 'design 6: no closed period is overlooked');
+RESET ROLE;
 
 SELECT * FROM finish();
 ROLLBACK;

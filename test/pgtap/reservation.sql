@@ -150,5 +150,17 @@ SELECT matches(pg_temp.slice('131', 300), ': 300 s', 'a call without included mi
 SELECT is((SELECT covered FROM billing.reservation WHERE account_id = 30), 0::bigint, 'D11: it counts on none');
 SELECT is((SELECT max_seconds FROM billing.authorize(caller => '130', callee => '4420')), 800, 'D11: another has all 600 s, and 20.00 / 0.10');
 
+-- Two allowances of a plan, and an account without money.
+INSERT INTO billing.plan (id, name, tariff_id) VALUES (33, 'two countries', 1);
+INSERT INTO billing.allowance (id, plan_id, name, seconds) VALUES (33, 33, 'United Kingdom', 600), (34, 33, 'Germany', 600);
+INSERT INTO billing.allowance_prefix (allowance_id, prefix) VALUES (33, '44'), (34, '49');
+INSERT INTO billing.account (id, name, currency, billing, plan_id) VALUES (31, 'Jan', 'EUR', 'prepaid', 33);
+INSERT INTO billing.service (account_id, kind, identifier) VALUES (31, 'extension', '132');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '132', callee => '4420', reserve => 200)), 200, 'D10: 200 of 600 s');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '132', callee => '4421', at_most => 1000)), 400, 'D10: another call to the same country has 400');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '132', callee => '4930', at_most => 1000)), 600, 'D12: one to another country all of its 600');
+SELECT is((SELECT max_seconds FROM billing.authorize(caller => '132', callee => '4420', at => date_trunc('month', now()) + interval '1 month', at_most => 1000)), 600,
+	'K21: and one in the next month all 600 of that');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -101,7 +101,7 @@ UPDATE billing.cdr SET status = 'rated', rated_at = now() WHERE call_id = 'acme'
 SELECT is((SELECT count(*) FROM billing.stale('2026-03-10', '2026-03-11')), 0::bigint, 'and then nothing');
 
 SELECT is((SELECT count(*) FROM pg_proc p WHERE p.pronamespace = 'billing'::regnamespace
-	AND p.proname IN ('stale', 'rerate', 'rerate_call', 'rerate_preview', 'stop_rerate', 'close_period', 'reopen_period') AND has_function_privilege('public', p.oid, 'EXECUTE')), 0::bigint,
+	AND p.proname IN ('stale', 'rerate', 'rerate_preview', 'stop_rerate', 'close_period', 'reopen_period') AND has_function_privilege('public', p.oid, 'EXECUTE')), 0::bigint,
 	'none of it is everybody''s');
 
 SELECT * FROM finish();
