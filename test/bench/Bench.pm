@@ -11,7 +11,7 @@ our ($here, $dir, $part, @rows, %meta);
 our $full = $ENV{BENCH_FULL} ? 1 : 0;
 our $scale = $ENV{BENCH_SCALE} || 1;
 our $repetitions = max(3, $ENV{BENCH_REPETITIONS} || 3);
-our $seconds = $ENV{BENCH_SECONDS} || 3;
+our $seconds = $ENV{BENCH_SECONDS} || 2;
 our $durable = $ENV{BENCH_DURABLE} // 1;
 my $out;
 
@@ -138,13 +138,13 @@ sub put
 	$row{part} = $part;
 	for my $c (qw(median minimum maximum)) { $row{$c} = figure($row{$c}) if defined $row{$c}; }
 	push @rows, \%row;
-	my $what = $row{variant} . (defined $row{x} ? " $row{x}" : '');
+	my $what = $row{variant} . (defined $row{x} && $row{unit} ne 'ratio' ? " [$row{x}]" : '');
 	if (defined $row{median})
 	{
 		my $goal = defined $row{goal} ? "   goal $row{goal}" . ($row{met} eq 'yes' ? '' : ': MISSED') : '';
-		printf "    %-74s %11s %-9s (%s to %s)%s\n", $what, @row{qw(median unit minimum maximum)}, $goal;
+		printf "    %-84s %11s %-9s (%s to %s)%s\n", $what, @row{qw(median unit minimum maximum)}, $goal;
 	}
-	else { printf "    %-74s skipped: %s\n", $what, $row{note}; }
+	else { printf "    %-84s skipped: %s\n", $what, $row{note}; }
 	printf $out "%s\n", join ',', map { my $v = $_ // ''; $v =~ s/"/""/g; $v =~ /[",]/ ? "\"$v\"" : $v }
 	  @row{qw(part measure variant x unit repetitions median minimum maximum goal met note)}, @meta{qw(date size machine server)} if $out;
 }
@@ -260,6 +260,7 @@ sub begin
 {
 	($here) = @_;
 	$| = 1;
+	$ENV{PGOPTIONS} = '-c client_min_messages=warning';
 	$dir = tempdir('bench.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 	chmod 0755, $dir;        # the server reads the files itself
 	open $out, '>&=', 3 or undef $out;
@@ -274,7 +275,7 @@ sub begin
 	$memory = int($memory / 1048576 + 0.5);
 	my $buffers = max(256, min(4096, int($memory * 1024 / 8)));
 	# Room for the whole catalogue and nothing that comes of itself in the middle of a measurement.
-	setting(shared_buffers => "${buffers}MB", autovacuum => 'off', checkpoint_timeout => '1h', max_wal_size => '16GB');
+	setting(fsync => 'off', synchronous_commit => 'off', full_page_writes => 'off', shared_buffers => "${buffers}MB", autovacuum => 'off', checkpoint_timeout => '1h', max_wal_size => '16GB');
 	restart();
 	%meta = (
 		date => strftime('%Y-%m-%d', gmtime), size => ($full ? 'full' : 'default') . ($scale == 1 ? '' : " x $scale"),

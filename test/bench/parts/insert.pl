@@ -1,9 +1,8 @@
-# One call a transaction, by 1, 2 and 8 clients. Commits wait for the disk unless BENCH_DURABLE=0.
+# One call a transaction, by 1, 2 and 8 clients.
 my $db = base();
-heading("INSERT of one call and commit, $seconds s each after a warm-up, " . ($durable ? 'commits on disk' : 'commits not on disk'));
-setting(fsync => 'on', synchronous_commit => 'on', full_page_writes => 'on') if $durable;
-my $values = "'bench', :call::text, timestamptz '2026-10-03 10:00+00' + :second * interval '1 second', timestamptz '2026-10-03 10:00+00' + :second * interval '1 second',
-	timestamptz '2026-10-03 10:00+00' + (:second + :talk) * interval '1 second', :talk, 'ANSWERED', '12125550000', :callee::text, 'code ' || :customer, 'carrier ' || :carrier, '192.0.2.1'";
+heading("INSERT of one call and commit, $seconds s each after a warm-up");
+my $values = "'bench', :call::text, timestamptz '2026-10-03 10:00+00' + :second::integer * interval '1 second', timestamptz '2026-10-03 10:00+00' + :second::integer * interval '1 second',
+	timestamptz '2026-10-03 10:00+00' + (:second::integer + :talk::integer) * interval '1 second', :talk::numeric, 'ANSWERED', '12125550000', :callee::text, 'code ' || :customer::text, 'carrier ' || :carrier::text, '192.0.2.1'";
 my $random = <<"END";
 \\set call random(1, 1000000000000000000)
 \\set second random(0, 2000000)
@@ -38,19 +37,27 @@ my ($names, $given) = split /\|/, sql($db, "SELECT string_agg(quote_ident(key), 
 $script{plain} = $script->('plain', 'bench.plain', ", $names", ", $given");
 
 my %table = (plain => 'bench.plain', rated => 'bench.rating', 'rated and counted' => 'billing.cdr', 'PL/pgSQL, three GiST lookups' => 'bench.gist');
-for my $mode ('prepared', 'simple')
+# What a client prepares once, and what it sends anew each time; commits that wait for the disk, and those that do not.
+my @kinds = (['commits on disk', 'prepared', 1, 2, 8], ['commits on disk', 'simple', $full ? (1, 2, 8) : 1], ['commits not on disk', 'prepared', 1, 2, 8]);
+for my $kind (grep { $_->[0] ne 'commits on disk' || $durable } @kinds)
 {
-	for my $clients (1, 2, 8)
+	my ($disk, $mode, @clients) = @$kind;
+	my $wait = $disk eq 'commits on disk' ? 'on' : 'off';
+	setting(fsync => $wait, synchronous_commit => $wait, full_page_writes => $wait);
+	heading("$disk, $mode");
+	for my $clients (@clients)
 	{
-		my $at = "$clients client" . ($clients > 1 ? 's' : '') . ($mode eq 'simple' ? ', simple protocol' : '');
-		my %run = map { my $what = $_; ($what => sub { clean($db, $table{$what}); return pgbench($db, $script{$what}, clients => $clients, mode => $mode); }) } keys %table;
-		my $v = measure("INSERT, $mode", 'calls/s', x => $clients, map { ($_ => $run{$_}) } 'plain', 'rated', 'rated and counted', ($mode eq 'prepared' ? 'PL/pgSQL, three GiST lookups' : ()));
-		ratio("INSERT, $mode", "INSERT, $at: rated / plain", $v->{'rated'}, $v->{plain}, $clients > 2 ? '>= 0.90' : '>= 0.95', $clients);
-		ratio("INSERT, $mode", "INSERT, $at: rated and counted / plain", $v->{'rated and counted'}, $v->{plain}, '>= 0.80', $clients);
-		ratio("INSERT, $mode", "INSERT, $at: PL/pgSQL / plain", $v->{'PL/pgSQL, three GiST lookups'}, $v->{plain}, undef, $clients) if $mode eq 'prepared';
+		my $at = "$clients client" . ($clients > 1 ? 's' : '') . ", $mode, $disk";
+		my $run = sub { my ($what) = @_; return ("$what, $mode, $disk" => sub { clean($db, $table{$what}); return pgbench($db, $script{$what}, clients => $clients, mode => $mode); }); };
+		my @names = ('plain', 'rated', 'rated and counted', $mode eq 'prepared' ? 'PL/pgSQL, three GiST lookups' : ());
+		my $v = measure("INSERT", 'calls/s', x => $clients, map { $run->($_) } @names);
+		my ($plain, $rated, $counted, $gist) = map { $v->{"$_, $mode, $disk"} } @names;
+		ratio('INSERT', "INSERT, $at: rated / plain", $rated, $plain, $clients > 2 ? '>= 0.90' : '>= 0.95', $clients);
+		ratio('INSERT', "INSERT, $at: rated and counted / plain", $counted, $plain, '>= 0.80', $clients);
+		ratio('INSERT', "INSERT, $at: PL/pgSQL / plain", $gist, $plain, undef, $clients) if $gist;
 	}
 }
+setting(fsync => 'off', synchronous_commit => 'off', full_page_writes => 'off');
 holds($db, 'what was counted equals the rows', 'SELECT NOT EXISTS (SELECT FROM billing.verify())');
-setting(fsync => 'off', synchronous_commit => 'off', full_page_writes => 'off') if $durable;
 clean($db, 'billing.cdr', 'bench.rating', 'bench.gist', 'bench.plain');
 1;

@@ -1,0 +1,135 @@
+# What grows with the catalogue: the cost of a call by prefixes and by services; memory of a backend, by price lists,
+# within billing.deck_memory and beyond it; memory of 50 backends.
+my $calls = size(20_000, 100_000, 500);
+
+# Microseconds of rating a call, warm, nothing stored.
+my $cost = sub {
+	my ($db, $set) = @_;
+	my $query = 'SELECT count((billing.rate_call(c)).status) FROM bench.call AS c';
+	return timed($db, $query, 'SET max_parallel_workers_per_gather = 0; ' . ($set // '') . "$query;") / $calls * 1e6;
+};
+my $load = sub {
+	my ($db, $file) = @_;
+	sql($db, "CREATE TABLE bench.call AS SELECT $raw FROM billing.cdr LIMIT 0; COPY bench.call ($raw) FROM '$file' (FORMAT csv); VACUUM ANALYZE");
+	holds($db, 'nearly all calls are priced on two legs', "SELECT avg((r.status = 'rated' AND num_nonnulls(r.customer_amount, r.provider_amount) = 2)::int) > 0.99 FROM bench.call AS c, LATERAL billing.rate_call(c) AS r");
+};
+# Bytes that a session holds for us once it has rated the calls: of its contexts, and of the process beyond one that has rated nothing.
+my $memory = sub {
+	my ($db, $set) = @_;
+	my ($ours) = sql($db, ($set // '') . "SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;
+		SELECT 'bytes ' || coalesce(sum(total_bytes), 0) FROM pg_backend_memory_contexts WHERE name LIKE 'billing%' OR parent LIKE 'billing%'") =~ /^bytes (\d+)/m;
+	return $ours;
+};
+my $drop = sub { system('dropdb', '-f', $_[0]) == 0 or die "dropdb failed\n"; };
+
+my @sizes = grep { $_ <= size(300_000, 3_000_000, 10_000) } (1000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000);
+heading('cost of a call, both legs, nothing stored, by prefixes in each of two price lists');
+my %by;
+for my $count (@sizes)
+{
+	my $db = ledger("growth_$count");
+	prices($db, $count);
+	parties($db, $customers);
+	$load->($db, call_file("growth-$count", $calls, $count));
+	my $v = measure('us a call by prefixes', 'us', x => $count, 'a call, by prefixes' => sub { $cost->($db) });
+	$by{$count} = $v->{'a call, by prefixes'};
+	my $bytes = $memory->($db);
+	report('bytes a prefix', 'bytes of a backend a prefix', 'bytes', $bytes / (2 * $count), $bytes / (2 * $count), $bytes / (2 * $count), undef, $count);
+	$drop->($db) if $count != $sizes[-1];
+}
+ratio('us a call by prefixes', 'a call with ' . commas($sizes[-1]) . ' prefixes / with ' . commas($sizes[0]), $by{ $sizes[-1] }, $by{ $sizes[0] }, '<= 1.5');
+
+# ---- fifty backends, with the largest of these ----
+{
+	my $db = "growth_$sizes[-1]";
+	my $backends = size(50, 50, 4);
+	heading(commas($backends) . ' backends, ' . commas($sizes[-1]) . ' prefixes in each of two price lists');
+	my $private = sub {
+		my ($work) = @_;
+		my (@to, @pid);
+		for my $n (1 .. $backends)
+		{
+			open my $to, '|-', 'psql', '-XqAt', '-d', $db, '-o', "$dir/backend$n" or die "psql: $!\n";
+			$to->autoflush(1);
+			print $to "$work\nSELECT 'pid ' || pg_backend_pid();\n\\o\n";
+			push @to, $to;
+		}
+		for my $n (1 .. $backends)
+		{
+			until (slurp("$dir/backend$n") =~ /^pid (\d+)/m) { select undef, undef, undef, 0.05; }
+			push @pid, slurp("$dir/backend$n") =~ /^pid (\d+)/m;
+		}
+		# What each has for itself, and its part of what several have.
+		my ($own, $shared) = (0, 0);
+		for my $pid (@pid)
+		{
+			my $map = slurp("/proc/$pid/smaps_rollup") or die "no /proc/$pid/smaps_rollup\n";
+			$own += $1 for $map =~ /^Private_(?:Clean|Dirty):\s*(\d+)/mg;
+			$shared += $1 for $map =~ /^Pss:\s*(\d+)/mg;
+		}
+		close $_ for @to;
+		return ($own / 1024, $shared / 1024);
+	};
+	my @idle = $private->('SELECT 1;');
+	my @busy = $private->('SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;');
+	report('memory', "$backends backends that have rated nothing, own memory", 'MiB', ($idle[0]) x 3);
+	report('memory', "$backends backends that have rated, own memory", 'MiB', ($busy[0]) x 3);
+	report('memory', 'a backend, beyond one that has rated nothing', 'MiB', (($busy[0] - $idle[0]) / $backends) x 3);
+	$drop->($db);
+}
+
+# ---- services ----
+heading('cost of a call by services');
+my %with;
+my @services = grep { $_ <= size(100_000, 1_000_000, 1000) } (10, 100, 1000, 10_000, 100_000, 1_000_000);
+for my $count (@services)
+{
+	my $db = ledger('growth_services');
+	prices($db, 1000);
+	parties($db, $count);
+	$load->($db, call_file("services-$count", $calls, 1000, customers => $count));
+	my $v = measure('us a call by services', 'us', x => $count, 'a call, by services' => sub { $cost->($db) });
+	$with{$count} = $v->{'a call, by services'};
+	report('memory by services', 'memory of a backend, by services', 'MiB', ($memory->($db) / 1048576) x 3, undef, $count);
+	$drop->($db);
+}
+ratio('us a call by services', 'a call with ' . commas($services[-1]) . ' services / with 10', $with{ $services[-1] }, $with{10}, '<= 1.5');
+
+# ---- many price lists, and what happens past the bound ----
+my $each = size(3_000, 300_000, 300);
+my $most = 200;
+heading('price lists of ' . commas($each) . ' rates, calls of all of them in turn');
+my $db = ledger('growth_tariffs');
+prices($db, $each);
+parties($db, $most);
+sql($db, <<"END");
+CREATE TABLE bench.list AS SELECT row_number() OVER (ORDER BY id) AS n, id FROM billing.account WHERE NOT is_provider;
+INSERT INTO billing.tariff (name, currency, first_increment, next_increment) SELECT 'list ' || n, 'EUR', 30, 6 FROM bench.list ORDER BY n;
+INSERT INTO billing.rate (tariff_id, prefix, price) SELECT t.id, p.prefix::billing.prefix, p.sell FROM bench.price AS p, billing.tariff AS t WHERE t.name LIKE 'list %' ORDER BY 1, 2;
+ANALYZE;
+END
+my $bytes_all;
+for my $lists (1, 10, $most)
+{
+	# Customer n pays by list n of so many.
+	sql($db, "UPDATE billing.account AS a SET tariff_id = t.id, terms_from = '-infinity' FROM bench.list AS l JOIN billing.tariff AS t ON t.name = 'list ' || 1 + l.n % $lists WHERE l.id = a.id; DROP TABLE IF EXISTS bench.call");
+	$load->($db, call_file("lists-$each", $calls, $each, customers => $most));
+	measure('us a call by price lists', 'us', x => $lists, 'a call, by price lists' => sub { $cost->($db, "SET billing.deck_memory = '4GB'; ") });
+	my $bytes = $memory->($db, "SET billing.deck_memory = '4GB'; ");
+	report('memory by price lists', 'memory of a backend, by price lists', 'MiB', ($bytes / 1048576) x 3, undef, $lists);
+	$bytes_all = $bytes if $lists == $most;
+}
+heading("$most price lists, that would fill " . commas(int $bytes_all / 1024) . ' kB, by billing.deck_memory');
+my %past;
+for my $share (150, 100, 75, 50, 25, 10)
+{
+	my $kb = POSIX::floor($bytes_all / 1024 * $share / 100);
+	my $set = "SET billing.deck_memory = '${kb}kB'; ";
+	my $v = measure('us a call past the bound', 'us', x => $share, "a call, billing.deck_memory as % of what is needed" => sub { $cost->($db, $set) });
+	$past{$share} = (values %$v)[0];
+	my $bytes = $memory->($db, $set);
+	report('memory past the bound', 'memory / billing.deck_memory', 'ratio', ($bytes / 1024 / $kb) x 3, '<= 1.1', $share);
+}
+ratio('us a call past the bound', 'a call with a tenth of the memory / with all', $past{10}, $past{150});
+$drop->($db);
+1;
