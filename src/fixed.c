@@ -104,19 +104,21 @@ read_numeric(Numeric number, StoredNumeric *stored)
 	return true;
 }
 
-/* Times 10^8, cut towards zero; *more tells whether anything was cut.  False: NaN, infinite, or 10^24 and more. */
+#define FINEST_SCALE	12		/* three base-10000 digits behind the point */
+
+/* Times 10^scale, cut towards zero; *more tells whether anything was cut.  False: NaN, infinite, or 10^24 and more. */
 static bool
-scan_money(Numeric number, Money *value, bool *more)
+numeric_scan(Numeric number, int scale, Money *value, bool *more)
 {
 	StoredNumeric stored;
 	Money		result = 0;
+	int64		unit = 1;
 	int			place;
 
 	*more = false;
 	if (!read_numeric(number, &stored) || (stored.ndigits > 0 && stored.weight >= 6))
 		return false;
-	/* the digit at weight -2 counts units of 1e-8 */
-	place = stored.weight + 2;
+	place = stored.weight + 3;	/* 0: the digit that counts units of 10^-12 */
 	for (int i = 0; i < stored.ndigits; i++, place--)
 	{
 		int16		digit;
@@ -129,26 +131,11 @@ scan_money(Numeric number, Money *value, bool *more)
 	}
 	for (; place >= 0 && result != 0; place--)
 		result *= NUMERIC_BASE;
-	*value = stored.negative ? -result : result;
-	return true;
-}
 
-/* Times 10^scale, for a scale of at most 8.  False as above, or beyond 64 bits. */
-static bool
-numeric_scan(Numeric number, int scale, int64 *value, bool *more)
-{
-	Money		money;
-	int64		unit = 1;
-
-	if (!scan_money(number, &money, more))
-		return false;
-	for (int digit = scale; digit < MONEY_DIGITS; digit++)
+	for (int digit = scale; digit < FINEST_SCALE; digit++)
 		unit *= 10;
-	*more |= money % unit != 0;
-	money /= unit;
-	if (money > PG_INT64_MAX || money < -PG_INT64_MAX)
-		return false;
-	*value = (int64) money;
+	*more |= result % unit != 0;
+	*value = stored.negative ? -(result / unit) : result / unit;
 	return true;
 }
 
@@ -156,17 +143,17 @@ numeric_scan(Numeric number, int scale, int64 *value, bool *more)
 int64
 billing_fixed_from_numeric(Numeric number, int scale)
 {
-	int64		value;
+	Money		value;
 	bool		more;
 
-	if (!numeric_scan(number, scale, &value, &more) || more)
+	if (!numeric_scan(number, scale, &value, &more) || more || value > PG_INT64_MAX || value < -PG_INT64_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("number of the catalogue is out of range: %s",
 						DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)))),
 				 errdetail("It must be finite and have at most %d decimals.", scale),
 				 errhint("Was a constraint of the ledger's tables removed?")));
-	return value;
+	return (int64) value;
 }
 
 /* A fixed-point number with so many decimals. */
@@ -207,20 +194,23 @@ billing_money_from_numeric(Numeric number)
 	Money		money;
 	bool		more;
 
-	return scan_money(number, &money, &more) ? money : 0;
+	return numeric_scan(number, MONEY_DIGITS, &money, &more) ? money : 0;
 }
 
 /* Seconds of a raw column; false: negative, NaN, infinite or SECONDS_LIMIT and more. */
 bool
 billing_seconds_from_numeric(Numeric number, CallSeconds *seconds)
 {
-	if (!numeric_scan(number, 6, &seconds->micros, &seconds->more))
+	Money		micros;
+
+	if (!numeric_scan(number, 6, &micros, &seconds->more) || micros >= (Money) SECONDS_LIMIT * MICROS_PER_SECOND)
 		return false;
+	seconds->micros = micros < 0 ? -1 : (int64) micros;
 	if (seconds->micros < 0 || (seconds->micros == 0 && seconds->more &&
 								DatumGetBool(DirectFunctionCall2(numeric_lt, NumericGetDatum(number),
 																 NumericGetDatum(int64_to_numeric(0))))))
 		return false;
-	return seconds->micros < SECONDS_LIMIT * MICROS_PER_SECOND;
+	return true;
 }
 
 /* Time between two instants; false: it is negative, infinite, or SECONDS_LIMIT and more. */
