@@ -4,8 +4,7 @@ use strict;
 use warnings;
 use File::Temp qw(tempdir);
 use List::Util qw(max min sum);
-use POSIX qw(strftime);
-use Time::HiRes qw(time);
+use POSIX qw(strftime WNOHANG);
 
 our ($here, $dir, $part, @rows, %meta);
 our $full = $ENV{BENCH_FULL} ? 1 : 0;
@@ -82,19 +81,42 @@ sub timed_together
 	return max($all =~ /^ended ([\d.]+)/mg) - min($all =~ /^began ([\d.]+)/mg);
 }
 
-# Transactions a second by pgbench, of the seconds after the first one. The scripts give :warm to begin with
-# (0 before a client's first transaction) and set it.
+# Transactions a second by pgbench, once every client is warm. A script begins with warm_up(...), which its client runs
+# once; then all wait for each other.
+sub warm_up
+{
+	my ($statement) = @_;
+	return "\\if :warm = 0\n$statement\nSELECT pg_advisory_xact_lock_shared(6);\n\\set warm 1\n\\endif\n";
+}
+
 sub pgbench
 {
 	my ($db, $script, %option) = @_;
 	my $clients = $option{clients} // 1;
-	my $for = $seconds + 1;
-	open my $from, '-|', 'sh', '-c', "exec pgbench -n -M @{[$option{mode} // 'prepared']} -c $clients -j @{[min($clients, 2)]} -T $for -P 1 -D warm=0 -f $script $db 2>&1" or die "pgbench: $!\n";
-	my $text = join '', <$from>;
-	close $from or die "pgbench: $text\n";
-	my @tps = $text =~ /^progress: [\d.]+ s, ([\d.]+) tps/mg;
+	my $waiting = sub { return sql($db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 6 AND " . ($_[0] ? 'granted' : 'NOT granted')); };
+	open my $gate, '|-', 'psql', '-XqAt', '-d', $db, '-o', "$dir/gate" or die "psql: $!\n";
+	$gate->autoflush(1);
+	print $gate "SELECT pg_advisory_lock(6);\n";
+	select undef, undef, undef, 0.05 until $waiting->(1);
+	my $pid = open my $from, '-|', 'sh', '-c', "PGAPPNAME=bench_client exec pgbench -n -M @{[$option{mode} // 'prepared']} -c $clients -j @{[min($clients, 2)]} -T 3600 -P 1 -D warm=0 -f $script $db 2>&1"
+	  or die "pgbench: $!\n";
+	my $all_warm = sub { while (waitpid($pid, WNOHANG) == 0) { return 1 if $waiting->(0) >= $clients; select undef, undef, undef, 0.1; } return 0; };
+	die 'pgbench: ' . join('', <$from>) . "\n" unless $all_warm->();
+	close $gate;
+	my ($text, @tps) = ('');
+	while (<$from>)
+	{
+		$text .= $_;
+		my ($tps) = /^progress: [\d.]+ s, ([\d.]+) tps/ or next;
+		push @tps, $tps if $tps > 0;
+		last if @tps == $seconds + 1;
+	}
+	kill 'TERM', $pid;
+	close $from;
+	# The first second with work in it was not a whole one.
 	shift @tps;
-	die "pgbench: $text\n" unless @tps;
+	die "pgbench: $text\n" unless @tps == $seconds;
+	select undef, undef, undef, 0.05 while sql($db, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bench_client'") > 0;
 	return sum(@tps) / @tps;
 }
 

@@ -115,6 +115,9 @@ sub base
 	return 'bench';
 }
 
+# Terms that hold for all calls here: each from a day long past that is later than the last one's.
+sub since { our $terms; $terms++; return "terms_from = timestamptz '2001-01-01' + interval '$terms days'"; }
+
 sub commas { my $n = reverse $_[0]; $n =~ s/(\d{3})(?=\d)/$1,/g; return scalar reverse $n; }
 
 # Empties what was loaded, and settles what the next one would have to pay for.

@@ -56,25 +56,25 @@ ratio('us a call by prefixes', 'a call with ' . commas($sizes[-1]) . ' prefixes 
 		}
 		for my $n (1 .. $backends)
 		{
-			until (slurp("$dir/backend$n") =~ /^pid (\d+)/m) { select undef, undef, undef, 0.05; }
-			push @pid, slurp("$dir/backend$n") =~ /^pid (\d+)/m;
+			until (slurp("$dir/backend$n") =~ /^pid (\d+)\n/m) { select undef, undef, undef, 0.05; }
+			push @pid, slurp("$dir/backend$n") =~ /^pid (\d+)\n/m;
+			unlink "$dir/backend$n";
 		}
-		# What each has for itself, and its part of what several have.
-		my ($own, $shared) = (0, 0);
+		# What each has for itself: resident and not shared with others.
+		my $own = 0;
 		for my $pid (@pid)
 		{
-			my $map = slurp("/proc/$pid/smaps_rollup") or die "no /proc/$pid/smaps_rollup\n";
-			$own += $1 for $map =~ /^Private_(?:Clean|Dirty):\s*(\d+)/mg;
-			$shared += $1 for $map =~ /^Pss:\s*(\d+)/mg;
+			my (undef, $resident, $shared) = split ' ', slurp("/proc/$pid/statm") or die "no /proc/$pid/statm\n";
+			$own += ($resident - $shared) * POSIX::sysconf(POSIX::_SC_PAGESIZE());
 		}
 		close $_ for @to;
-		return ($own / 1024, $shared / 1024);
+		return $own / 1048576;
 	};
-	my @idle = $private->('SELECT 1;');
-	my @busy = $private->('SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;');
-	report('memory', "$backends backends that have rated nothing, own memory", 'MiB', ($idle[0]) x 3);
-	report('memory', "$backends backends that have rated, own memory", 'MiB', ($busy[0]) x 3);
-	report('memory', 'a backend, beyond one that has rated nothing', 'MiB', (($busy[0] - $idle[0]) / $backends) x 3);
+	my $idle = $private->('SELECT 1;');
+	my $busy = $private->('SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;');
+	report('memory', "$backends backends that have rated nothing, own memory", 'MiB', ($idle) x 3);
+	report('memory', "$backends backends that have rated, own memory", 'MiB', ($busy) x 3);
+	report('memory', 'a backend, beyond one that has rated nothing', 'MiB', (($busy - $idle) / $backends) x 3);
 	$drop->($db);
 }
 
@@ -112,7 +112,7 @@ my $bytes_all;
 for my $lists (1, 10, $most)
 {
 	# Customer n pays by list n of so many.
-	sql($db, "UPDATE billing.account AS a SET tariff_id = t.id, terms_from = '-infinity' FROM bench.list AS l JOIN billing.tariff AS t ON t.name = 'list ' || 1 + l.n % $lists WHERE l.id = a.id; DROP TABLE IF EXISTS bench.call");
+	sql($db, "UPDATE billing.account AS a SET tariff_id = t.id, @{[since()]} FROM bench.list AS l JOIN billing.tariff AS t ON t.name = 'list ' || 1 + l.n % $lists WHERE l.id = a.id AND a.tariff_id <> t.id; DROP TABLE IF EXISTS bench.call");
 	$load->($db, call_file("lists-$each", $calls, $each, customers => $most));
 	measure('us a call by price lists', 'us', x => $lists, 'a call, by price lists' => sub { $cost->($db, "SET billing.deck_memory = '4GB'; ") });
 	my $bytes = $memory->($db, "SET billing.deck_memory = '4GB'; ");

@@ -12,12 +12,7 @@ my $random = <<"END";
 \\set carrier random(1, $carriers)
 END
 # What a session has to read once it has read before it is timed.
-my $warm = <<"END";
-\\if :warm = 0
-SELECT count((billing.rate_call(c)).status) FROM (SELECT $raw FROM bench.warm) AS c;
-\\set warm 1
-\\endif
-END
+my $warm = warm_up("SELECT count((billing.rate_call(c)).status) FROM (SELECT $raw FROM bench.warm) AS c;");
 my $list = call_file('warm', 10_000, $rates);
 sql($db, "CREATE TABLE IF NOT EXISTS bench.warm AS SELECT $raw FROM bench.plain LIMIT 0; TRUNCATE bench.warm; COPY bench.warm ($raw) FROM '$list' (FORMAT csv)");
 my $script = sub { my ($name, $table, $more, $given) = @_; return file("insert-$name.sql", "$random$warm" . "INSERT INTO $table ($raw$more) VALUES ($values$given);\n"); };
