@@ -6,7 +6,7 @@ heading('authorize() of ' . commas($asked) . ' calls');
 my $file = call_file('authorized', size(20_000, 200_000, 200), $rates);
 clean($db, 'billing.cdr');
 sql($db, "COPY billing.cdr ($raw) FROM '$file' (FORMAT csv);
-UPDATE billing.account SET billing = 'prepaid', @{[since()]} WHERE NOT is_provider;
+UPDATE billing.account SET billing = 'prepaid' WHERE NOT is_provider;
 INSERT INTO billing.entry (account_id, at, kind, amount) SELECT id, '2026-09-30', 'payment', 1000000 FROM billing.account WHERE NOT is_provider;
 SELECT billing.compact_usage(); VACUUM ANALYZE billing.usage, billing.entry;
 DROP TABLE IF EXISTS bench.asked; CREATE TABLE bench.asked AS SELECT row_number() OVER () AS n, callee, auth_code, dst_trunk FROM billing.cdr LIMIT $asked;
@@ -33,6 +33,6 @@ report('authorize', 'authorize(), in the server', 'us', median(@{ $v->{'in the s
 my @over = map { $v->{'over the socket'}[$_] - $v->{'SELECT 1 over the socket'}[$_] } 0 .. $repetitions - 1;
 report('authorize', 'authorize(), over the socket, less SELECT 1', 'us', median(@over), (sort { $a <=> $b } @over)[0, -1], '<= 50');
 sql($db, "SET session_replication_role = replica; DELETE FROM billing.entry; RESET session_replication_role; TRUNCATE billing.reservation CASCADE;
-	UPDATE billing.account SET billing = 'postpaid', @{[since()]} WHERE NOT is_provider");
+	UPDATE billing.account SET billing = 'postpaid' WHERE NOT is_provider");
 clean($db, 'billing.cdr');
 1;
