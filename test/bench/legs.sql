@@ -40,14 +40,3 @@ BEGIN
 		AND num_nonnulls(r.did_incoming_amount, r.did_owner_amount, r.did_provider_amount) = 3;
 	ASSERT legs = least(1000, (SELECT count(*) FROM bench."three DID legs, by day")), format('%s calls have their DID legs', legs);
 END $$;
-query <<'END'
-\pset format aligned
-\pset tuples_only off
-\pset footer off
-\pset linestyle unicode
-SELECT what AS "a call with", to_char(percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) / :rows * 1e6, '990.00') AS "us, median", to_char(min(seconds) / :rows * 1e6, '990.00') AS fastest, to_char(max(seconds) / :rows * 1e6, '990.00') AS slowest
-FROM bench.run GROUP BY what ORDER BY what LIKE '%by day', what DESC;
-\pset format unaligned
-\pset tuples_only on
-SELECT format('ratio: %s of a call with two legs, %s by day (goal: at most 1.50)', to_char((median ->> 'three DID legs')::numeric / (median ->> 'two legs')::numeric, 'FM990.00'), to_char((median ->> 'three DID legs, by day')::numeric / (median ->> 'two legs, by day')::numeric, 'FM990.00'))
-FROM (SELECT jsonb_object_agg(what, m) AS median FROM (SELECT what, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) AS m FROM bench.run GROUP BY what) AS r) AS o;
