@@ -12,7 +12,7 @@ our $scale = $ENV{BENCH_SCALE} || 1;
 our $repetitions = max(3, $ENV{BENCH_REPETITIONS} || 3);
 our $seconds = $ENV{BENCH_SECONDS} || 2;
 our $durable = $ENV{BENCH_DURABLE} // 1;
-my $out;
+my ($out, @lines);
 
 # A size: by default, or of the full run; BENCH_SCALE applies to both, down to a least.
 sub size
@@ -167,8 +167,8 @@ sub put
 		printf "    %-84s %11s %-9s (%s to %s)%s\n", $what, @row{qw(median unit minimum maximum)}, $goal;
 	}
 	else { printf "    %-84s skipped: %s\n", $what, $row{note}; }
-	printf $out "%s\n", join ',', map { my $v = $_ // ''; $v =~ s/"/""/g; $v =~ /[",]/ ? "\"$v\"" : $v }
-	  @row{qw(part measure variant x unit repetitions median minimum maximum goal met note)}, @meta{qw(date size machine server)} if $out;
+	push @lines, join ',', map { my $v = $_ // ''; $v =~ s/"/""/g; $v =~ /[",]/ ? "\"$v\"" : $v }
+	  @row{qw(part measure variant x unit repetitions median minimum maximum goal met note)}, @meta{qw(date size machine server)};
 }
 
 sub heading { print "  $_[0]\n"; }
@@ -311,7 +311,9 @@ sub begin
 }
 
 sub slurp { my ($name) = @_; local $/; open my $f, '<', $name or return ''; return scalar <$f>; }
-sub part { $part = $_[0]; print "\n$part\n"; }
+sub part { $part = $_[0]; @lines = (); print "\n$part\n"; }
+# Only a part that came to its end has results.
+sub part_done { print $out map { "$_\n" } @lines if $out; }
 
 sub end
 {

@@ -4,9 +4,9 @@ my $calls = size(20_000, 100_000, 500);
 
 # Microseconds of rating a call, warm, nothing stored.
 my $cost = sub {
-	my ($db, $set, $rounds) = @_;
+	my ($db, $set) = @_;
 	my $query = 'SELECT count((billing.rate_call(c)).status) FROM bench.call AS c';
-	return timed($db, $query, 'SET max_parallel_workers_per_gather = 0; ' . ($set // '') . "$query;\n" x ($rounds // 1)) / $calls * 1e6;
+	return timed($db, $query, 'SET max_parallel_workers_per_gather = 0; ' . ($set // '') . "$query;") / $calls * 1e6;
 };
 my $load = sub {
 	my ($db, $file) = @_;
@@ -14,9 +14,10 @@ my $load = sub {
 	holds($db, 'nearly all calls are priced on two legs', "SELECT avg((r.status = 'rated' AND num_nonnulls(r.customer_amount, r.provider_amount) = 2)::int) > 0.99 FROM bench.call AS c, LATERAL billing.rate_call(c) AS r");
 };
 # Bytes that a session holds for us once it has rated the calls: of its contexts, and of the process beyond one that has rated nothing.
+my $contexts = "SELECT 'bytes ' || coalesce(sum(total_bytes), 0) FROM pg_backend_memory_contexts WHERE name LIKE 'billing%' OR parent LIKE 'billing%'";
 my $memory = sub {
-	my ($db, $set, $rounds) = @_;
-	my ($ours) = sql($db, ($set // '') . "SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;\n" x ($rounds // 1) . "SELECT 'bytes ' || coalesce(sum(total_bytes), 0) FROM pg_backend_memory_contexts WHERE name LIKE 'billing%' OR parent LIKE 'billing%'") =~ /^bytes (\d+)/m;
+	my ($db) = @_;
+	my ($ours) = sql($db, "SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;\n$contexts") =~ /^bytes (\d+)/m;
 	return $ours;
 };
 my $drop = sub { system('dropdb', '-f', $_[0]) == 0 or die "dropdb failed\n"; };
@@ -95,10 +96,21 @@ for my $count (@services)
 ratio('us a call by services', 'a call with ' . commas($services[-1]) . ' services / with 10', $with{ $services[-1] }, $with{10}, '<= 1.5');
 
 # ---- many price lists, and what happens past the bound ----
-my $each = size(3_000, 300_000, 300);
+my $each = size(1_000, 300_000, 100);
 my $most = 200;
-# A list is compiled when it has been asked for about a hundredth of its rates; every one is to be.
-my $rounds = 2 + POSIX::ceil($most * (100 + $each / 100) / $calls);
+# A list is compiled when it has been asked for some thousand times, at most, and every one is to be; so this takes
+# long, and is done once in one session, in which the repetitions are timed and the memory is read.
+my $rounds = 1 + POSIX::ceil(1.2 * $most * List::Util::min(4200, 20 + $most * $each / 100) / $calls);
+my $session = sub {
+	my ($db, $kb) = @_;
+	my $query = 'SELECT count((billing.rate_call(c)).status) FROM bench.call AS c';
+	my $result = sql($db, "SET max_parallel_workers_per_gather = 0; SET billing.deck_memory = '${kb}kB';\n" . "$query;\n" x $rounds
+		  . "SELECT clock_timestamp() AS began \\gset\n$query;\nSELECT 'took ' || extract(epoch FROM clock_timestamp() - :'began');\n" x $repetitions . $contexts);
+	my @us = map { $_ / $calls * 1e6 } $result =~ /^took ([\d.]+)/mg;
+	my ($bytes) = $result =~ /^bytes (\d+)/m;
+	return ($bytes, \@us);
+};
+my $spread = sub { my @v = @{ $_[0] }; return (median(@v), List::Util::min(@v), List::Util::max(@v)); };
 heading('price lists of ' . commas($each) . ' rates, calls of all of them in turn');
 my $db = ledger('growth_tariffs');
 prices($db, $each);
@@ -106,7 +118,7 @@ parties($db, $most);
 sql($db, <<"END");
 CREATE TABLE bench.list AS SELECT row_number() OVER (ORDER BY id) AS n, id FROM billing.account WHERE NOT is_provider;
 INSERT INTO billing.tariff (name, currency, first_increment, next_increment) SELECT 'list ' || n, 'EUR', 30, 6 FROM bench.list ORDER BY n;
-INSERT INTO billing.rate (tariff_id, prefix, price) SELECT t.id, p.prefix::billing.prefix, p.sell FROM bench.price AS p, billing.tariff AS t WHERE t.name LIKE 'list %' ORDER BY 1, 2;
+SELECT format('INSERT INTO billing.rate (tariff_id, prefix, price) SELECT %s, prefix::billing.prefix, sell FROM bench.price', id) FROM billing.tariff WHERE name LIKE 'list %' \\gexec
 ANALYZE;
 END
 my $bytes_all;
@@ -115,8 +127,8 @@ for my $lists (1, 10, $most)
 	# Customer n pays by list n of so many.
 	sql($db, "UPDATE billing.account AS a SET tariff_id = t.id, @{[since()]} FROM bench.list AS l JOIN billing.tariff AS t ON t.name = 'list ' || 1 + l.n % $lists WHERE l.id = a.id AND a.tariff_id <> t.id; DROP TABLE IF EXISTS bench.call");
 	$load->($db, call_file("lists-$each", $calls, $each, customers => $most));
-	measure('us a call by price lists', 'us', x => $lists, 'a call, by price lists' => sub { $cost->($db, "SET billing.deck_memory = '64GB'; ", $rounds) });
-	my $bytes = $memory->($db, "SET billing.deck_memory = '64GB'; ", $rounds);
+	my ($bytes, $us) = $session->($db, 64 * 1024 * 1024);
+	report('us a call by price lists', 'a call, by price lists', 'us', $spread->($us), undef, $lists, $repetitions);
 	report('memory by price lists', 'memory of a backend, by price lists', 'MiB', ($bytes / 1048576) x 3, undef, $lists);
 	$bytes_all = $bytes if $lists == $most;
 }
@@ -125,10 +137,9 @@ my %past;
 for my $share (150, 100, 75, 50, 25, 10)
 {
 	my $kb = List::Util::max(64, POSIX::floor($bytes_all / 1024 * $share / 100));
-	my $set = "SET billing.deck_memory = '${kb}kB'; ";
-	my $v = measure('us a call past the bound', 'us', x => $share, "a call, billing.deck_memory as % of what is needed" => sub { $cost->($db, $set, $rounds) });
-	$past{$share} = (values %$v)[0];
-	my $bytes = $memory->($db, $set, $rounds);
+	my ($bytes, $us) = $session->($db, $kb);
+	report('us a call past the bound', 'a call, by billing.deck_memory as % of what is needed', 'us', $spread->($us), undef, $share, $repetitions);
+	$past{$share} = $us;
 	report('memory past the bound', 'memory / billing.deck_memory', 'ratio', ($bytes / 1024 / $kb) x 3, '<= 1.1', $share);
 }
 ratio('us a call past the bound', 'a call with a tenth of the memory / with all', $past{10}, $past{150});
