@@ -158,6 +158,8 @@ sub put
 {
 	my (%row) = @_;
 	$row{part} = $part;
+	# How busy the machine was, ourselves included: whoever reads the figure later should know.
+	$row{note} //= 'load ' . (split ' ', slurp('/proc/loadavg'))[0];
 	for my $c (qw(median minimum maximum)) { $row{$c} = figure($row{$c}) if defined $row{$c}; }
 	push @rows, \%row;
 	my $what = $row{variant} . (defined $row{x} && $row{unit} ne 'ratio' ? " [$row{x}]" : '');
