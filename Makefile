@@ -3,7 +3,8 @@
 #   make, make install          the extension, by PGXS; PG_CONFIG=... names another server
 #   make demo [KEEP=1]          a month of three providers and 100 customers, in a server of its own
 #   make test [TESTS="..."]     every test, in a server of its own; TESTS names some of the files below test/
-#   make stress, make bench     the long forms of the tests; COPY with and without rating, calls to DIDs beside others, counting
+#   make stress                 the long forms of the tests
+#   make bench [PARTS="..."]    what it all costs beside other ways, by part (the files of test/bench/parts); test/bench/run names the settings
 #   make installcheck           pg_regress and isolation tests in the server that runs already
 EXTENSION = billing
 # Not VERSION: PGXS calls the server's so.
@@ -13,7 +14,7 @@ PG_CONFIG ?= pg_config
 ifneq ($(filter demo test stress bench,$(MAKECMDGOALS)),)
 # These begin on a machine that may have no server and no PGXS yet, so nothing of PGXS is read for them.
 .PHONY: demo test stress bench
-export PG_CONFIG KEEP TESTS BENCH_ROWS BENCH_DURABLE DEMO_CALLS
+export PG_CONFIG KEEP TESTS PARTS DEMO_CALLS
 
 demo:
 	@KEEP_DATABASE=demo test/cluster demo test/demo/run
@@ -22,9 +23,8 @@ test:
 stress:
 	@BILLING_STRESS=1 test/cluster test test/run
 bench:
-	@test/cluster demo test/bench/copy.sh
-	@test/cluster demo test/bench/did.sh
-	@test/cluster demo test/bench/accounting.sh
+	@test/deps bench
+	@new=$$(mktemp) && { test/cluster demo test/bench/run 3>$$new; status=$$?; test/bench/publish $$new; rm -f $$new; exit $$status; }
 else
 
 MODULE_big = billing

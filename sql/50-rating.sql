@@ -44,6 +44,13 @@ COMMENT ON FUNCTION billing.match_rate(bigint, text, timestamptz) IS
 'The rate by which a tariff, or its base, prices a number at an instant: the whole number, else the longest prefix with a version in force (P13, V17, V18, design 5.4), and the terms that hold for it, inherited ones filled in. Prices are per minute in the currency of rate_tariff_id, the tariff that holds the rate. All null when there is none or the number is not made of dialled symbols. Errors: 55000 without a ledger.';
 REVOKE EXECUTE ON FUNCTION billing.match_rate(bigint, text, timestamptz) FROM PUBLIC;
 
+CREATE FUNCTION billing.match_rate_id(tariff_id bigint, number text, at timestamptz DEFAULT now()) RETURNS bigint
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_match_rate_id';
+COMMENT ON FUNCTION billing.match_rate_id(bigint, text, timestamptz) IS
+'The id of the rate that match_rate() finds, for joins over many numbers: a row costs more than the look-up. Null where there is none. Errors: 55000 without a ledger.';
+REVOKE EXECUTE ON FUNCTION billing.match_rate_id(bigint, text, timestamptz) FROM PUBLIC;
+
 CREATE FUNCTION billing.billed_seconds(seconds numeric, first_increment integer DEFAULT 1, next_increment integer DEFAULT 1,
 	increment_rule text DEFAULT 'first_next', grace_seconds integer DEFAULT 0, free_seconds integer DEFAULT 0,
 	duration_rounding text DEFAULT 'up')

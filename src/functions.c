@@ -178,13 +178,9 @@ price_columns(const Price *price, Datum *values, bool *nulls)
 	values[MATCH_BLOCKED] = BoolGetDatum(rate->blocked);
 }
 
-/*
- * billing.match_rate(tariff_id, number, at): the rate that prices the number and the terms it is charged by; all
- * null where there is none, or the number cannot be read.
- */
-PG_FUNCTION_INFO_V1(billing_match_rate);
-Datum
-billing_match_rate(PG_FUNCTION_ARGS)
+/* The price of a number by a tariff; false: none, or the number cannot be read. */
+static bool
+match_price(FunctionCallInfo fcinfo, Price *price)
 {
 	text	   *called = PG_GETARG_TEXT_PP(1);
 	TariffSource source = {
@@ -193,19 +189,42 @@ billing_match_rate(PG_FUNCTION_ARGS)
 		.at = PG_GETARG_TIMESTAMPTZ(2)
 	};
 	size_t		symbols;
-	Price		price;
 	TimestampTz until;
+
+	if (!billing_prefix_scan(VARDATA_ANY(called), VARSIZE_ANY_EXHDR(called), &source.number.symbols, &symbols))
+		return false;
+	source.number.longer = symbols > PREFIX_MAX_LEN;
+	return billing_tariff_price(&source, source.at, price, &until);
+}
+
+/*
+ * billing.match_rate(tariff_id, number, at): the rate that prices the number and the terms it is charged by; all
+ * null where there is none, or the number cannot be read.
+ */
+PG_FUNCTION_INFO_V1(billing_match_rate);
+Datum
+billing_match_rate(PG_FUNCTION_ARGS)
+{
+	Price		price;
 	Datum		values[MATCH_COLUMNS] = {0};
 	bool		nulls[MATCH_COLUMNS];
 
 	memset(nulls, true, sizeof(nulls));
-	if (billing_prefix_scan(VARDATA_ANY(called), VARSIZE_ANY_EXHDR(called), &source.number.symbols, &symbols))
-	{
-		source.number.longer = symbols > PREFIX_MAX_LEN;
-		if (billing_tariff_price(&source, source.at, &price, &until))
-			price_columns(&price, values, nulls);
-	}
+	if (match_price(fcinfo, &price))
+		price_columns(&price, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
+}
+
+/* billing.match_rate_id(tariff_id, number, at): its rate alone, without the cost of a row. */
+PG_FUNCTION_INFO_V1(billing_match_rate_id);
+Datum
+billing_match_rate_id(PG_FUNCTION_ARGS)
+{
+	Price		price;
+
+	if (!match_price(fcinfo, &price))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(price.rate->id);
 }
 
 /* ---- the arithmetic alone ---- */

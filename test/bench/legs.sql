@@ -1,16 +1,4 @@
-#!/usr/bin/env bash
-# test/bench/did.sh [ROWS]: what rating a DID call with three legs costs, beside a call with customer and provider, by
-# rate_call over the same number of rows in turn; and either by a price for work days, by the default calendar. In the
-# server that the environment names.
-set -euo pipefail
-rows=${1:-${BENCH_DID_ROWS:-200000}}
-repetitions=${BENCH_REPETITIONS:-3}
-createdb bench_did
-export PGDATABASE=bench_did
-query() { psql -XqAt -v ON_ERROR_STOP=1 -v rows="$rows" "$@"; }
-
-# 100 customers with an ani and a DID each, three carriers, 5,000 prefixes in each list.
-query <<'END'
+-- 100 customers with an ani and a DID each, three carriers, 5,000 prefixes in each list; calls of four kinds, :rows of each.
 SET client_min_messages = warning;
 CREATE EXTENSION billing CASCADE;
 SELECT billing.create_ledger() \g /dev/null
@@ -31,7 +19,6 @@ WHERE s.kind = 'did' AND (d = 'any' OR s.identifier LIKE '3706%');
 
 -- The raw columns of a call, all of them, as a loader's rows have them.
 CREATE SCHEMA bench;
-CREATE TABLE bench.run (what text, seconds numeric);
 SELECT format('CREATE TABLE bench.%I (%s)', t, (SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum) FROM pg_attribute
 	WHERE attrelid = 'billing.cdr'::regclass AND attnum BETWEEN 1 AND (SELECT attnum FROM pg_attribute WHERE attrelid = 'billing.cdr'::regclass AND attname = 'callee_number')))
 FROM unnest(ARRAY['two legs', 'three DID legs', 'two legs, by day', 'three DID legs, by day']) AS t \gexec
@@ -53,32 +40,3 @@ BEGIN
 		AND num_nonnulls(r.did_incoming_amount, r.did_owner_amount, r.did_provider_amount) = 3;
 	ASSERT legs = least(1000, (SELECT count(*) FROM bench."three DID legs, by day")), format('%s calls have their DID legs', legs);
 END $$;
-END
-
-# Each in a session of its own, timed by the server's clock, after 1,000 calls that load the catalogue.
-run() {
-    query <<END
-SELECT count((billing.rate_call(c)).status) FROM bench."$1" AS c WHERE id <= 1000 \g /dev/null
-SELECT clock_timestamp() AS began \gset
-SELECT count((billing.rate_call(c)).status) FROM bench."$1" AS c \g /dev/null
-INSERT INTO bench.run SELECT '$1', extract(epoch FROM clock_timestamp() - :'began');
-END
-}
-for _ in $(seq "$repetitions"); do
-    for what in 'two legs' 'three DID legs' 'two legs, by day' 'three DID legs, by day'; do run "$what"; done
-done
-
-echo
-echo "Measured: rate_call over $rows rows, $repetitions repetitions in turn, seconds by the server's clock"
-query <<'END'
-\pset format aligned
-\pset tuples_only off
-\pset footer off
-\pset linestyle unicode
-SELECT what AS "a call with", to_char(percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) / :rows * 1e6, '990.00') AS "us, median", to_char(min(seconds) / :rows * 1e6, '990.00') AS fastest, to_char(max(seconds) / :rows * 1e6, '990.00') AS slowest
-FROM bench.run GROUP BY what ORDER BY what LIKE '%by day', what DESC;
-\pset format unaligned
-\pset tuples_only on
-SELECT format('ratio: %s of a call with two legs, %s by day (goal: at most 1.50)', to_char((median ->> 'three DID legs')::numeric / (median ->> 'two legs')::numeric, 'FM990.00'), to_char((median ->> 'three DID legs, by day')::numeric / (median ->> 'two legs, by day')::numeric, 'FM990.00'))
-FROM (SELECT jsonb_object_agg(what, m) AS median FROM (SELECT what, percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) AS m FROM bench.run GROUP BY what) AS r) AS o;
-END
