@@ -74,6 +74,7 @@ typedef struct Statement Statement;
 /* Where a catalogue table stands and which attribute each of its columns is. */
 typedef struct TableMap
 {
+	uint64		generation;		/* for which the rest holds; 0: not asked for yet */
 	Oid			relation;
 	Oid			index;
 	AttrNumber	attribute[CATALOGUE_COLUMNS];
@@ -138,6 +139,7 @@ extern void billing_check_reader(Oid owner);
 extern _Noreturn void billing_ledger_missing(void);
 extern Statement *billing_latest_statement(MemoryContext context);
 extern HTAB *billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize);
+extern const TableMap *billing_table_map(Statement *statement, CatalogueTable table);
 extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
 extern void billing_key_int8(Statement *statement, CatalogueTable table, int column, int64 value, ScanKey key);
 extern void billing_key_text(Statement *statement, CatalogueTable table, int column, const char *value, Size length, ScanKey key);

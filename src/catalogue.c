@@ -15,6 +15,7 @@
  */
 #include "billing.h"
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
@@ -24,6 +25,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -233,19 +235,21 @@ billing_ledger_missing(void)
 			 errhint("Run: SELECT billing.create_ledger();")));
 }
 
-/* From here on the callback knows which relations concern us. */
-static void
-watch_relations(void)
+static Oid
+require_relation(const char *name)
 {
-	signal_relation = billing_ledger_relation("catalogue_signal");
-	if (!OidIsValid(signal_relation))
+	Oid			relation = billing_ledger_relation(name);
+
+	if (!OidIsValid(relation))
 		billing_ledger_missing();
-	for (int i = 0; i < CATALOGUE_TABLES; i++)
-	{
-		watched[i] = billing_ledger_relation(table_names[i].table);
-		if (!OidIsValid(watched[i]))
-			billing_ledger_missing();
-	}
+	return relation;
+}
+
+/* From here on the callback knows that the table concerns us. */
+static Oid
+watch_table(CatalogueTable table)
+{
+	return watched[table] = require_relation(table_names[table].table);
 }
 
 /*
@@ -257,15 +261,10 @@ billing_check_reader(Oid owner)
 {
 	if (owner == checked_owner && checked_generation == catalogue_generation)
 		return;
-	for (int i = 0; i < CATALOGUE_TABLES; i++)
-	{
-		Oid			table = billing_ledger_relation(table_names[i].table);
-
-		if (!OidIsValid(table))
-			billing_ledger_missing();
-		if (pg_class_aclcheck(table, owner, ACL_SELECT) != ACLCHECK_OK)
+	/* A superuser needs no look at each of them, which a session that stores one call would notice. */
+	for (int i = 0; i < CATALOGUE_TABLES && !superuser_arg(owner); i++)
+		if (pg_class_aclcheck(watch_table(i), owner, ACL_SELECT) != ACLCHECK_OK)
 			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table_names[i].table);
-	}
 	checked_owner = owner;
 	checked_generation = catalogue_generation;
 }
@@ -282,22 +281,28 @@ expected_type(const char *column)
 }
 
 static AttrNumber
-map_column(const TableNames *names, Oid relation, const char *column)
+map_column(const TableNames *names, TupleDesc desc, const char *column)
 {
-	AttrNumber	attribute = get_attnum(relation, column);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		Oid			expected;
 
-	if (attribute == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table \"%s.%s\" does not exist", column, BILLING_SCHEMA, names->table),
-				 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
-	if (getBaseType(get_atttype(relation, attribute)) != expected_type(column))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table \"%s.%s\" has type %s", column, BILLING_SCHEMA, names->table,
-						format_type_be(get_atttype(relation, attribute))),
-				 errdetail("It must have type %s.", format_type_be(expected_type(column)))));
-	return attribute;
+		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), column) != 0)
+			continue;
+		expected = expected_type(column);
+		if (attribute->atttypid != expected && getBaseType(attribute->atttypid) != expected)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table \"%s.%s\" has type %s", column, BILLING_SCHEMA, names->table,
+							format_type_be(attribute->atttypid)),
+					 errdetail("It must have type %s.", format_type_be(expected))));
+		return attribute->attnum;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" of table \"%s.%s\" does not exist", column, BILLING_SCHEMA, names->table),
+			 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
 }
 
 /* The table and its columns, checked, because they are read without the executor's help. */
@@ -305,18 +310,45 @@ static void
 map_table(CatalogueTable table, TableMap *map)
 {
 	const TableNames *names = &table_names[table];
+	Relation	relation = relation_open(watched[table], NoLock);
 
-	map->relation = watched[table];
-	if (get_rel_relkind(map->relation) != RELKIND_RELATION)
+	if (relation->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s.%s\" is not an ordinary table", BILLING_SCHEMA, names->table),
 				 errdetail("The catalogue is read by its own tables only; views, partitioned and foreign tables will not do.")));
+	map->relation = watched[table];
 	map->index = billing_ledger_relation(names->index);
 	if (OidIsValid(map->index) && (IndexGetRelation(map->index, true) != map->relation || !get_index_isvalid(map->index)))
 		map->index = InvalidOid;
 	for (int i = 0; i < CATALOGUE_COLUMNS && names->columns[i]; i++)
-		map->attribute[i] = map_column(names, map->relation, names->columns[i]);
+		map->attribute[i] = map_column(names, RelationGetDescr(relation), names->columns[i]);
+	relation_close(relation, NoLock);
+}
+
+/*
+ * Where the table stands, locked until the transaction ends, so that no DDL changes it under a statement that goes on
+ * reading it.  A session that rates one call asks for a few of them only, and each costs it the server's own catalogs.
+ */
+const TableMap *
+billing_table_map(Statement *statement, CatalogueTable table)
+{
+	TableMap   *map = &statement->catalogue->table[table];
+
+	if (map->generation != 0)
+		LockRelationOid(map->relation, AccessShareLock);
+	while (map->generation != catalogue_generation)
+	{
+		uint64		generation = catalogue_generation;
+
+		/* Locking accepts what has changed by now, also the name. */
+		LockRelationOid(watch_table(table), AccessShareLock);
+		if (generation != catalogue_generation)
+			continue;
+		map_table(table, map);
+		map->generation = generation;
+	}
+	return map;
 }
 
 /* ---- catalogues ---- */
@@ -332,17 +364,6 @@ create_catalogue(uint64 generation, uint32 transaction)
 	catalogue->transaction = transaction;
 	catalogue->default_calendar = -1;
 	dlist_init(&catalogue->decks);
-	PG_TRY();
-	{
-		for (int i = 0; i < CATALOGUE_TABLES; i++)
-			map_table(i, &catalogue->table[i]);
-	}
-	PG_CATCH();
-	{
-		MemoryContextDelete(context);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
 	return catalogue;
 }
 
@@ -467,7 +488,7 @@ statement_begin(Statement *statement)
 	{
 		generation = catalogue_generation;
 		if (watched_generation != generation)
-			watch_relations();
+			signal_relation = require_relation("catalogue_signal");
 		watched_generation = generation;
 		AcceptInvalidationMessages();
 	} while (generation != catalogue_generation);
@@ -569,7 +590,7 @@ uint64
 billing_estimated_rows(Statement *statement, CatalogueTable table)
 {
 	const uint64 rows_per_page = 64;
-	Relation	relation = table_open(statement->catalogue->table[table].relation, AccessShareLock);
+	Relation	relation = table_open(billing_table_map(statement, table)->relation, NoLock);
 	uint64		rows = RelationGetNumberOfBlocks(relation) * rows_per_page;
 
 	table_close(relation, NoLock);
@@ -579,7 +600,7 @@ billing_estimated_rows(Statement *statement, CatalogueTable table)
 static AttrNumber
 attribute_of(Statement *statement, CatalogueTable table, int column)
 {
-	return statement->catalogue->table[table].attribute[column];
+	return billing_table_map(statement, table)->attribute[column];
 }
 
 void
@@ -607,10 +628,10 @@ billing_key_datum(Statement *statement, CatalogueTable table, int column, Datum 
 void
 billing_scan_begin(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan)
 {
-	const TableMap *map = &statement->catalogue->table[table];
+	const TableMap *map = billing_table_map(statement, table);
 
 	scan->map = map;
-	scan->relation = table_open(map->relation, AccessShareLock);
+	scan->relation = table_open(map->relation, NoLock);
 	scan->scan = systable_beginscan(scan->relation, map->index, nkeys > 0 && OidIsValid(map->index),
 									statement->snapshot, nkeys, keys);
 	scan->tuple = NULL;
@@ -625,7 +646,6 @@ billing_scan_next(CatalogueScan *scan)
 	return HeapTupleIsValid(scan->tuple);
 }
 
-/* The lock stays until the transaction ends, so that no DDL changes a table under a statement that goes on reading it. */
 void
 billing_scan_end(CatalogueScan *scan)
 {

@@ -361,7 +361,7 @@ billing_deck_load(Statement *statement, Tariff *tariff)
 static FmgrInfo *
 prefix_equality(Statement *statement)
 {
-	const TableMap *map = &statement->catalogue->table[CATALOGUE_RATE];
+	const TableMap *map = billing_table_map(statement, CATALOGUE_RATE);
 	Oid			type = get_atttype(map->relation, map->attribute[RATE_PREFIX]);
 
 	return &lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO)->eq_opr_finfo;
