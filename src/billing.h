@@ -99,6 +99,7 @@ typedef struct Catalogue
 	HTAB	   *exchange_rates;
 	HTAB	   *calendars;
 	int64		default_calendar;	/* 0: none, -1: not asked for yet */
+	int			has_rate_steps; /* whether any rate has steps; -1: not asked for yet */
 	HTAB	   *did_rates;
 	struct ArchivedPeriods *archived_periods;	/* NULL: not read yet */
 	Directory  *directory;
@@ -127,8 +128,10 @@ typedef struct CatalogueScan
 {
 	const TableMap *map;
 	Relation	relation;
+	Relation	index;			/* NULL: in no order */
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	Datum	   *values;			/* of the row that was reached */
+	bool	   *nulls;
 } CatalogueScan;
 
 extern void billing_catalogue_init(void);
@@ -143,8 +146,9 @@ extern const TableMap *billing_table_map(Statement *statement, CatalogueTable ta
 extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
 extern void billing_key_int8(Statement *statement, CatalogueTable table, int column, int64 value, ScanKey key);
 extern void billing_key_text(Statement *statement, CatalogueTable table, int column, const char *value, Size length, ScanKey key);
-extern void billing_key_datum(Statement *statement, CatalogueTable table, int column, Datum value, FmgrInfo *equal, ScanKey key);
+extern void billing_key_datum(Statement *statement, CatalogueTable table, int column, StrategyNumber strategy, PGFunction compare, Datum value, ScanKey key);
 extern void billing_scan_begin(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan);
+extern bool billing_scan_begin_backward(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan);
 extern bool billing_scan_next(CatalogueScan *scan);
 extern void billing_scan_end(CatalogueScan *scan);
 extern Datum billing_scan_datum(CatalogueScan *scan, int column, bool *isnull);

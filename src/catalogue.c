@@ -363,6 +363,7 @@ create_catalogue(uint64 generation, uint32 transaction)
 	catalogue->generation = generation;
 	catalogue->transaction = transaction;
 	catalogue->default_calendar = -1;
+	catalogue->has_rate_steps = -1;
 	dlist_init(&catalogue->decks);
 	return catalogue;
 }
@@ -617,46 +618,83 @@ billing_key_text(Statement *statement, CatalogueTable table, int column, const c
 						   DEFAULT_COLLATION_OID, F_TEXTEQ, PointerGetDatum(cstring_to_text_with_len(value, (int) length)));
 }
 
+/* By a function of our own, which needs no look-up. */
 void
-billing_key_datum(Statement *statement, CatalogueTable table, int column, Datum value, FmgrInfo *equal, ScanKey key)
+billing_key_datum(Statement *statement, CatalogueTable table, int column, StrategyNumber strategy, PGFunction compare, Datum value, ScanKey key)
 {
-	ScanKeyEntryInitializeWithInfo(key, 0, attribute_of(statement, table, column), BTEqualStrategyNumber, InvalidOid,
-								   InvalidOid, equal, value);
+	FmgrInfo	function = {.fn_addr = compare, .fn_nargs = 2, .fn_strict = true, .fn_mcxt = CurrentMemoryContext};
+
+	ScanKeyEntryInitializeWithInfo(key, 0, attribute_of(statement, table, column), strategy, InvalidOid,
+								   InvalidOid, &function, value);
+}
+
+static void
+open_scan(Statement *statement, CatalogueTable table, CatalogueScan *scan)
+{
+	scan->map = billing_table_map(statement, table);
+	scan->relation = table_open(scan->map->relation, NoLock);
+	scan->index = NULL;
+	scan->values = palloc(RelationGetDescr(scan->relation)->natts * sizeof(Datum));
+	scan->nulls = palloc(RelationGetDescr(scan->relation)->natts * sizeof(bool));
 }
 
 /* By the table's index where the keys are its first columns; without keys, or without the index, by the heap. */
 void
 billing_scan_begin(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan)
 {
-	const TableMap *map = billing_table_map(statement, table);
-
-	scan->map = map;
-	scan->relation = table_open(map->relation, NoLock);
-	scan->scan = systable_beginscan(scan->relation, map->index, nkeys > 0 && OidIsValid(map->index),
+	open_scan(statement, table, scan);
+	scan->scan = systable_beginscan(scan->relation, scan->map->index, nkeys > 0 && OidIsValid(scan->map->index),
 									statement->snapshot, nkeys, keys);
-	scan->tuple = NULL;
+}
+
+/* From the last row of the index to the first; false: the table has none, and nothing was begun. */
+bool
+billing_scan_begin_backward(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan)
+{
+	if (!OidIsValid(billing_table_map(statement, table)->index))
+		return false;
+	open_scan(statement, table, scan);
+	scan->index = index_open(scan->map->index, AccessShareLock);
+	scan->scan = systable_beginscan_ordered(scan->relation, scan->index, statement->snapshot, nkeys, keys);
+	return true;
 }
 
 /* The next row; never in a memory context that is reset before the scan has ended. */
 bool
 billing_scan_next(CatalogueScan *scan)
 {
+	HeapTuple	tuple;
+
 	CHECK_FOR_INTERRUPTS();
-	scan->tuple = systable_getnext(scan->scan);
-	return HeapTupleIsValid(scan->tuple);
+	tuple = scan->index ? systable_getnext_ordered(scan->scan, BackwardScanDirection) : systable_getnext(scan->scan);
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	heap_deform_tuple(tuple, RelationGetDescr(scan->relation), scan->values, scan->nulls);
+	return true;
 }
 
 void
 billing_scan_end(CatalogueScan *scan)
 {
-	systable_endscan(scan->scan);
+	if (scan->index)
+	{
+		systable_endscan_ordered(scan->scan);
+		index_close(scan->index, AccessShareLock);
+	}
+	else
+		systable_endscan(scan->scan);
 	table_close(scan->relation, NoLock);
+	pfree(scan->values);
+	pfree(scan->nulls);
 }
 
 Datum
 billing_scan_datum(CatalogueScan *scan, int column, bool *isnull)
 {
-	return heap_getattr(scan->tuple, scan->map->attribute[column], RelationGetDescr(scan->relation), isnull);
+	AttrNumber	attribute = scan->map->attribute[column];
+
+	*isnull = scan->nulls[attribute - 1];
+	return scan->values[attribute - 1];
 }
 
 int64

@@ -6,10 +6,10 @@
 
 #include "access/stratnum.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
+
+#include "prefix_sql.h"
 
 /* What a price list may have at the most beside its own rows: rows read before scratch memory is reset. */
 #define ROWS_PER_RESET	1024
@@ -82,16 +82,21 @@ billing_boundary_splits(const char *name)
 
 /* ---- one rate ---- */
 
+/* Whether any rate has steps: most catalogues have none, and no rate needs to be asked for them. */
 static bool
-has_rows(Statement *statement, CatalogueTable table)
+has_steps(Statement *statement)
 {
-	CatalogueScan scan;
-	bool		found;
+	Catalogue  *catalogue = statement->catalogue;
 
-	billing_scan_begin(statement, table, NULL, 0, &scan);
-	found = billing_scan_next(&scan);
-	billing_scan_end(&scan);
-	return found;
+	if (catalogue->has_rate_steps < 0)
+	{
+		CatalogueScan scan;
+
+		billing_scan_begin(statement, CATALOGUE_RATE_STEP, NULL, 0, &scan);
+		catalogue->has_rate_steps = billing_scan_next(&scan);
+		billing_scan_end(&scan);
+	}
+	return catalogue->has_rate_steps > 0;
 }
 
 static int
@@ -328,7 +333,7 @@ billing_deck_load(Statement *statement, Tariff *tariff)
 	RateReader	reader = {
 		.statement = statement,
 		.context = context,
-		.has_steps = has_rows(statement, CATALOGUE_RATE_STEP)
+		.has_steps = has_steps(statement)
 	};
 
 	deck->context = context;
@@ -358,68 +363,145 @@ billing_deck_load(Statement *statement, Tariff *tariff)
 
 /* ---- the rates of one number ---- */
 
-static FmgrInfo *
-prefix_equality(Statement *statement)
+/* All versions of one prefix, in memory of the current context. */
+typedef struct Versions
 {
-	const TableMap *map = billing_table_map(statement, CATALOGUE_RATE);
-	Oid			type = get_atttype(map->relation, map->attribute[RATE_PREFIX]);
+	Prefix		prefix;
+	int			count;
+	int			room;
+	Rate	   *rates;
+} Versions;
 
-	return &lookup_type_cache(type, TYPECACHE_EQ_OPR_FINFO)->eq_opr_finfo;
+static Prefix
+scan_prefix(CatalogueScan *scan)
+{
+	bool		isnull;
+
+	return DatumGetUInt64(billing_scan_datum(scan, RATE_PREFIX, &isnull));
 }
 
-/* All versions of one prefix, into memory of the current context; latest first within exact and not. */
-static int
-probe_prefix(RateReader *reader, Tariff *tariff, Prefix prefix, FmgrInfo *equal, Rate **rates)
+static void
+add_version(RateReader *reader, CatalogueScan *scan, Versions *versions)
 {
-	CatalogueScan scan;
-	ScanKeyData keys[2];
-	int			count = 0;
-	int			room = 4;
-
-	*rates = palloc(room * sizeof(Rate));
-	billing_key_int8(reader->statement, CATALOGUE_RATE, RATE_TARIFF, tariff->id, &keys[0]);
-	billing_key_datum(reader->statement, CATALOGUE_RATE, RATE_PREFIX, UInt64GetDatum(prefix), equal, &keys[1]);
-	billing_scan_begin(reader->statement, CATALOGUE_RATE, keys, 2, &scan);
-	while (billing_scan_next(&scan))
+	if (versions->count == versions->room)
 	{
-		if (count == room)
-			*rates = repalloc(*rates, (room *= 2) * sizeof(Rate));
-		read_rate(reader, &scan, &(*rates)[count++]);
+		versions->room = versions->room ? 2 * versions->room : 4;
+		versions->rates = versions->rates ? repalloc(versions->rates, versions->room * sizeof(Rate)) : palloc(versions->room * sizeof(Rate));
 	}
-	billing_scan_end(&scan);
-	qsort(*rates, count, sizeof(Rate), billing_rate_compare);
-	return count;
+	read_rate(reader, scan, &versions->rates[versions->count++]);
 }
 
 /*
- * The same answer as billing_deck_find, from the btree: for a session that rates a call or two and leaves, and
- * for lists that do not fit.  What is returned lives in the current context.
+ * The last prefix of the list, in dialling order, that is not behind the number, and its versions if the number begins
+ * with it; false: there is none.
+ */
+static bool
+probe_index(RateReader *reader, CatalogueScan *scan, Prefix number, Versions *versions)
+{
+	bool		any = false;
+
+	versions->count = 0;
+	while (billing_scan_next(scan))
+	{
+		Prefix		prefix = scan_prefix(scan);
+
+		if (any && prefix != versions->prefix)
+			break;
+		any = true;
+		versions->prefix = prefix;
+		if (!prefix_contains(prefix, number))
+			break;
+		add_version(reader, scan, versions);
+	}
+	return any;
+}
+
+/* The same without an index: the longest prefix with which the number begins. */
+static bool
+probe_heap(RateReader *reader, CatalogueScan *scan, Prefix number, Versions *versions)
+{
+	versions->count = 0;
+	while (billing_scan_next(scan))
+	{
+		Prefix		prefix = scan_prefix(scan);
+
+		if (!prefix_contains(prefix, number) || (versions->count > 0 && prefix < versions->prefix))
+			continue;
+		if (versions->count > 0 && prefix > versions->prefix)
+			versions->count = 0;
+		versions->prefix = prefix;
+		add_version(reader, scan, versions);
+	}
+	return versions->count > 0;
+}
+
+static bool
+probe_number(RateReader *reader, Tariff *tariff, Prefix number, Versions *versions)
+{
+	CatalogueScan scan;
+	ScanKeyData keys[2];
+	bool		found;
+
+	billing_key_int8(reader->statement, CATALOGUE_RATE, RATE_TARIFF, tariff->id, &keys[0]);
+	billing_key_datum(reader->statement, CATALOGUE_RATE, RATE_PREFIX, BTLessEqualStrategyNumber, billing_prefix_le, UInt64GetDatum(number), &keys[1]);
+	if (billing_scan_begin_backward(reader->statement, CATALOGUE_RATE, keys, 2, &scan))
+		found = probe_index(reader, &scan, number, versions);
+	else
+	{
+		billing_scan_begin(reader->statement, CATALOGUE_RATE, keys, 1, &scan);
+		found = probe_heap(reader, &scan, number, versions);
+	}
+	billing_scan_end(&scan);
+	if (versions->count > 1)
+		qsort(versions->rates, versions->count, sizeof(Rate), billing_rate_compare);
+	return found;
+}
+
+/* Among the versions of a prefix with which the number begins. */
+static const Rate *
+choose_version(const Versions *versions, Number number, TimestampTz at, DayBand day)
+{
+	int			nexact = 0;
+	const Rate *found = NULL;
+
+	while (nexact < versions->count && versions->rates[nexact].exact)
+		nexact++;
+	if (nexact > 0 && versions->prefix == number.symbols && !number.longer)
+		found = billing_rate_choose(versions->rates, nexact, at, day);
+	return found ? found : billing_rate_choose(versions->rates + nexact, versions->count - nexact, at, day);
+}
+
+/*
+ * The same answer as billing_deck_find, from the btree: for a session that rates a call or two and leaves, and for lists
+ * that are not compiled.  What is returned lives in the current context.
+ *
+ * A prefix stands before all that begins with it, and whatever stands between a prefix of the number and the number
+ * begins with that prefix.  So the last prefix that is not behind the number tells how long those may be that it
+ * begins with, and two or three descents do where each length would need one.
  */
 const Rate *
 billing_rate_probe(Statement *statement, Tariff *tariff, Number number, TimestampTz at, DayBand day)
 {
-	FmgrInfo   *equal = prefix_equality(statement);
+	Prefix		symbols = number.symbols;
+	Versions	versions = {0};
 	RateReader	reader = {
 		.statement = statement,
 		.context = CurrentMemoryContext,
-		.has_steps = has_rows(statement, CATALOGUE_RATE_STEP)
+		.has_steps = has_steps(statement)
 	};
 
-	for (int length = prefix_len(number.symbols); length >= 0; length--)
+	while (probe_number(&reader, tariff, symbols, &versions))
 	{
-		Rate	   *rates;
-		int			count = probe_prefix(&reader, tariff, prefix_truncate(number.symbols, length), equal, &rates);
-		int			nexact = 0;
-		const Rate *found = NULL;
+		const Rate *found = choose_version(&versions, number, at, day);
 
-		while (nexact < count && rates[nexact].exact)
-			nexact++;
-		if (nexact > 0 && length == prefix_len(number.symbols) && !number.longer)
-			found = billing_rate_choose(rates, nexact, at, day);
-		if (found == NULL)
-			found = billing_rate_choose(rates + nexact, count - nexact, at, day);
 		if (found)
 			return found;
+		if (versions.count == 0)
+			symbols = prefix_common(versions.prefix, symbols);
+		else if (versions.prefix == PREFIX_EMPTY)
+			break;
+		else
+			symbols = prefix_truncate(versions.prefix, prefix_len(versions.prefix) - 1);
 	}
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef BILLING_PREFIX_SQL_H
 #define BILLING_PREFIX_SQL_H
 
+#include "fmgr.h"
 #include "nodes/nodes.h"
 
 #include "compat.h"
@@ -27,6 +28,9 @@ extern bool billing_prefix_parse(const char *s, size_t len, Node *escontext,
 
 /* Reads a number, by its first 15 symbols; false if it is not readable. */
 extern bool billing_prefix_of_number(Datum number, Prefix *out);
+
+/* Its operator <=, for who scans an index by it. */
+extern PGDLLEXPORT Datum billing_prefix_le(PG_FUNCTION_ARGS);
 
 /* How far a prefix is from being the longest match of a number. */
 extern double billing_prefix_miss(Prefix p, Prefix number);

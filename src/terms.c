@@ -8,6 +8,7 @@
 #include "billing.h"
 
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 static inline TimestampTz
 terms_from(const void *terms)
@@ -43,13 +44,18 @@ billing_terms_add(DatedTerms *dated, MemoryContext context, Size size, TermsRead
 	read(scan, room_for_one(dated, context, size));
 }
 
-/* Adds the former terms of a row to its present ones; the table's first column is the row's id. */
+/*
+ * Adds the former terms of a row to its present ones; the table's first column is the row's id.  Present terms that hold
+ * since ever have none before them, and most rows never get others: then the table is not even opened.
+ */
 void
 billing_terms_load(Statement *statement, CatalogueTable table, int64 id, DatedTerms *dated, MemoryContext context, Size size, TermsReader read)
 {
 	CatalogueScan scan;
 	ScanKeyData key;
 
+	if (billing_terms_at(dated, size, DT_NOBEGIN))
+		return;
 	billing_key_int8(statement, table, 0, id, &key);
 	billing_scan_begin(statement, table, &key, 1, &scan);
 	while (billing_scan_next(&scan))
