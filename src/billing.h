@@ -23,6 +23,9 @@
 #include "compat.h"
 #include "prefix.h"
 
+/* Among ourselves: calls that need no look-up by name when a session loads the library. */
+#pragma GCC visibility push(hidden)
+
 #define BILLING_SCHEMA		"billing"
 
 /* ---- billing.c ---- */
@@ -800,5 +803,7 @@ extern char *billing_prefix_text(Prefix prefix);
 		if (unlikely((trace) != NULL)) \
 			billing_trace(trace, __VA_ARGS__); \
 	} while (0)
+
+#pragma GCC visibility pop
 
 #endif							/* BILLING_H */
