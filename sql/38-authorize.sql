@@ -1,14 +1,5 @@
 -- Before a call (design 6): who pays, may the call be made and how long, and money set aside for it.
 
-CREATE FUNCTION billing._quote_call(cdr anyelement, seconds integer,
-	OUT customer_service_id bigint, OUT did_service_id bigint, OUT invalid text, OUT did_reason text,
-	OUT account_id bigint[], OUT rate_id bigint[], OUT reason text[], OUT amount numeric[], OUT tariff_id bigint[],
-	OUT currency text[], OUT price numeric[], OUT connect_fee numeric[], OUT first_increment integer[], OUT next_increment integer[],
-	OUT included boolean[], OUT pool_service_id bigint[])
-LANGUAGE C STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'billing_quote_call';
-COMMENT ON FUNCTION billing._quote_call(anyelement, integer) IS 'What rate_call would make of the call if it were answered and lasted so many seconds, and by which terms. Arrays have an element for each leg: customer, reseller, provider, did_incoming, did_owner, did_provider. tariff_id is the price list that was asked, the prices are in currency, that of the list that had the rate; included: the leg''s plan has an allowance for such legs, pool_service_id: of that service, null: of the account. For those who may read the catalogue: 42501 for others, else errors as rate_call.';
-
 CREATE FUNCTION billing._longest_call(cdr anyelement, spendable numeric[], covered bigint[], most integer,
 	OUT seconds integer, OUT short_leg text, OUT amount numeric[], OUT billsec bigint[])
 LANGUAGE C STABLE STRICT PARALLEL SAFE
@@ -16,111 +7,14 @@ AS 'MODULE_PATHNAME', 'billing_longest_call';
 COMMENT ON FUNCTION billing._longest_call(anyelement, numeric[], bigint[], integer) IS 'The longest duration, up to most seconds, for which the customer, the reseller and, of a DID, its owner and who dials it can each pay what the call and every shorter one will be charged; 0 when one cannot pay the first increment (reading 9). spendable: what the account of each leg can spend (null: no limit), the same for legs of one account, which pays for them together; covered: billed seconds of an allowance. short_leg: who cannot pay more; amount: the most that each leg owes by then; billsec: its billed seconds, null for none. A call that may become cheaper while it lasts gets a day at most. For those who may read the catalogue: 42501 for others, 22023 for most out of range.';
 
 CREATE FUNCTION billing._spendable(account_id bigint, reservation bigint DEFAULT NULL, OUT spendable numeric, OUT available numeric) RETURNS record
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	credit_limit numeric;
-BEGIN
-	SELECT CASE WHEN a.billing = 'prepaid' THEN coalesce(a.credit_limit, 0) ELSE a.credit_limit END INTO credit_limit
-	FROM billing.account a WHERE a.id = _spendable.account_id;
-	IF credit_limit IS NULL THEN
-		RETURN;
-	END IF;
-	spendable := credit_limit
-		+ coalesce((SELECT sum(e.amount) FROM billing.entry e WHERE e.account_id = _spendable.account_id), 0)
-		- coalesce((SELECT sum(m.amount - m.credit) FROM billing.usage_month m WHERE m.account_id = _spendable.account_id), 0)
-		- coalesce((SELECT sum(u.amount - u.credit) FROM billing.usage u WHERE u.account_id = _spendable.account_id AND u.slot > 0), 0);
-	available := spendable - coalesce((
-		SELECT sum(r.amount) FROM billing.reservation r
-		WHERE r.account_id = _spendable.account_id AND r.released_at IS NULL AND r.expires_at > now() AND r.id IS DISTINCT FROM _spendable.reservation), 0);
-END $$;
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_spendable_of';
 COMMENT ON FUNCTION billing._spendable(bigint, bigint) IS 'What an account can spend, in its currency: its balance and its credit limit (reading 33), read from sums by month and the days that are not folded yet. available: less what open reservations set aside, except the one that is named. Both null where there is no limit: a postpaid account without one, and an unknown account; a prepaid one without has 0.';
-
-CREATE FUNCTION billing._converted(amount numeric, base text, quote text, at timestamptz) RETURNS numeric
-LANGUAGE sql STABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp AS $$
-	SELECT CASE WHEN base = quote THEN amount ELSE coalesce(
-		amount * (SELECT x.rate FROM billing.exchange_rate x WHERE x.base = $2 AND x.quote = $3 AND x.valid_from <= $4 ORDER BY x.valid_from DESC LIMIT 1),
-		amount / (SELECT x.rate FROM billing.exchange_rate x WHERE x.base = $3 AND x.quote = $2 AND x.valid_from <= $4 ORDER BY x.valid_from DESC LIMIT 1)) END
-$$;
-COMMENT ON FUNCTION billing._converted(numeric, text, text, timestamptz) IS 'An amount in another currency by the exchange rate in force, the direct pair, else the inverse (C28); not rounded. Null where there is none.';
-
--- The operator's loss on a call of average length: what it is paid against what it pays for the route.
-CREATE FUNCTION billing._loses(call record, quote record, OUT loses boolean, OUT note text, OUT leg text) RETURNS record
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	buyer integer := CASE WHEN quote.account_id[2] IS NULL THEN 1 ELSE 2 END;
-	tariff record;
-	average record;
-	cost numeric;
-BEGIN
-	loses := false;
-	leg := (billing._leg_names())[buyer];
-	IF quote.tariff_id[buyer] IS NULL OR quote.account_id[3] IS NULL THEN
-		RETURN;
-	END IF;
-	SELECT t.average_duration, t.loss_percent INTO tariff FROM billing.tariff t WHERE t.id = quote.tariff_id[buyer];
-	SELECT q.* INTO average FROM billing._quote_call(call, tariff.average_duration) q;
-	IF average.amount[3] IS NULL THEN
-		note := average.reason[3];
-		RETURN;
-	END IF;
-	SELECT billing._converted(-average.amount[3], p.currency, b.currency, call.started_at) INTO cost
-	FROM billing.account p, billing.account b WHERE p.id = quote.account_id[3] AND b.id = quote.account_id[buyer];
-	IF cost IS NULL THEN
-		note := 'no_exchange_rate';
-	ELSE
-		loses := cost > average.amount[buyer] * (1 + tariff.loss_percent / 100);
-	END IF;
-END $$;
-COMMENT ON FUNCTION billing._loses(record, record) IS 'The loss check (C24, reading 35): whether a call of the average_duration of the price list by which the operator is paid, the reseller''s if there is one, else the customer''s, would cost at the provider whom the call names more than its price and loss_percent of the price on top; -10 asks that a tenth of the price remain. Without a provider there is nothing to compare. note: why it could not be compared; leg: whose price it is.';
-
--- Why a call may not be made, but for money.
 
 CREATE FUNCTION billing._leg_names() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY['customer', 'reseller', 'provider', 'did_incoming', 'did_owner', 'did_provider'];
-COMMENT ON FUNCTION billing._leg_names() IS 'The legs of a call in the order of the arrays of _quote_call().';
-
-CREATE FUNCTION billing._unpriced(quote record, owner_id bigint, OUT reason text, OUT leg text) RETURNS record
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	i integer;
-BEGIN
-	leg := 'customer';
-	reason := quote.invalid;
-	IF reason IS NOT NULL THEN
-		RETURN;
-	END IF;
-	-- Somebody in the chain would not pay (C17); a note beside an amount says that the account is missing.
-	FOREACH i IN ARRAY ARRAY[1, 2, 5, 4] LOOP
-		IF quote.reason[i] IS NOT NULL THEN
-			reason := quote.reason[i];
-			leg := (billing._leg_names())[i];
-			RETURN;
-		END IF;
-	END LOOP;
-	IF quote.account_id[1] IS NULL AND owner_id IS NULL THEN
-		reason := CASE WHEN quote.did_service_id IS NULL THEN coalesce(quote.did_reason, 'no_account') ELSE 'no_account' END;
-		leg := CASE WHEN quote.did_service_id IS NULL AND quote.did_reason IS NULL THEN 'customer' ELSE 'did_owner' END;
-	END IF;
-END $$;
-COMMENT ON FUNCTION billing._unpriced(record, bigint) IS 'The first reason for which one who should pay a call would not: of its customer, reseller, the owner of the DID (owner_id: who holds it), who dials it; reason null: none.';
-
-CREATE FUNCTION billing._barred(quote record, payer integer, owner_id bigint, service_id bigint, channels integer, OUT reason text, OUT leg text) RETURNS record
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	accounts bigint[] := ARRAY[quote.account_id[1], quote.account_id[2], NULL, quote.account_id[4], owner_id];
-BEGIN
-	SELECT (billing._leg_names())[array_position(accounts, a.id)] INTO leg
-	FROM billing.account a WHERE a.id = ANY (accounts) AND NOT a.active
-	ORDER BY array_position(accounts, a.id) LIMIT 1;
-	IF FOUND THEN
-		reason := 'inactive';
-	ELSIF EXISTS (SELECT FROM billing.service s WHERE s.id = _barred.service_id AND _barred.channels >= s.max_channels) THEN
-		reason := 'channels';
-		leg := (billing._leg_names())[payer];
-	END IF;
-END $$;
-COMMENT ON FUNCTION billing._barred(record, integer, bigint, bigint, integer) IS 'inactive: the account of a leg, or of the DID, is switched off; channels: the service has as many calls in progress as it may have (D7); reason null: neither.';
+COMMENT ON FUNCTION billing._leg_names() IS 'The legs of a call in the order of the arrays of _longest_call().';
 
 -- Included minutes.
 
@@ -176,62 +70,53 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._reserved_seconds(bigint, bigint, text, text, timestamptz, bigint) IS 'Included seconds of a pool that open reservations count on, except the one that is named: those for the same cycle and for numbers that an allowance covers together with this one (D12).';
 
-CREATE FUNCTION billing._included(call record, quote record, payers bigint[], reservation bigint, OUT covered bigint[], OUT pools bigint[]) RETURNS record
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION billing._included(accounts bigint[], services bigint[], pools bigint[], included boolean[], did text, callee text, at timestamptz, reservation bigint) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
-	services bigint[] := ARRAY[quote.customer_service_id, NULL, NULL, NULL, quote.did_service_id];
-	number text;
+	covered bigint[] := array_fill(NULL::bigint, ARRAY[6]);
 	pool record;
-	i integer;
+	number text;
 BEGIN
-	covered := array_fill(NULL::bigint, ARRAY[6]);
-	pools := covered;
-	IF NOT true = ANY (quote.included) THEN
-		RETURN;
-	END IF;
 	-- In the order of the locks, for settling takes one a pool.
 	FOR pool IN
-		SELECT n.place, n.name, quote.pool_service_id[n.place] AS pool_service_id
-		FROM unnest(billing._leg_names()) WITH ORDINALITY n(name, place)
-		WHERE payers[n.place] IS NOT NULL AND quote.included[n.place]
-		ORDER BY billing._allowance_lock(payers[n.place], quote.pool_service_id[n.place], n.name)
+		SELECT n.place, n.leg, accounts[n.place] AS account_id, services[n.place] AS service_id, pools[n.place] AS pool_service_id
+		FROM unnest(billing._leg_names()) WITH ORDINALITY n(leg, place)
+		WHERE included[n.place]
+		ORDER BY billing._allowance_lock(accounts[n.place], pools[n.place], n.leg)
 	LOOP
-		i := pool.place;
-		number := billing._drawing_number(pool.name, call.did, call.callee);
-		PERFORM billing._settle_pool(payers[i], services[i], pool.name, call.started_at);
-		pools[i] := pool.pool_service_id;
-		covered[i] := greatest(0, billing.allowance_remaining(payers[i], services[i], pool.name, number, call.started_at)
-			- billing._reserved_seconds(payers[i], pool.pool_service_id, pool.name, number, call.started_at, reservation));
+		number := billing._drawing_number(pool.leg, did, callee);
+		PERFORM billing._settle_pool(pool.account_id, pool.service_id, pool.leg, at);
+		covered[pool.place] := greatest(0, billing.allowance_remaining(pool.account_id, pool.service_id, pool.leg, number, at)
+			- billing._reserved_seconds(pool.account_id, pool.pool_service_id, pool.leg, number, at, reservation));
 	END LOOP;
+	RETURN covered;
 END $$;
-COMMENT ON FUNCTION billing._included(record, record, bigint[], bigint) IS 'For each leg the included seconds that the call may draw, less what open reservations of the same pool count on, except the one that is named; and the service whose own plan it is. Settles what is queued of the pools before.';
+COMMENT ON FUNCTION billing._included(bigint[], bigint[], bigint[], boolean[], text, text, timestamptz, bigint) IS 'For each leg that is included the seconds that a call may draw of its pool, less what open reservations of the same pool count on, except the one that is named. Elements are by leg: the account, the service that the call has found, the service whose own plan it is. Settles what is queued of the pools before.';
 
 -- Reservations.
 
-CREATE FUNCTION billing._lock_accounts(accounts bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	class integer := ('billing.reservation'::regclass::oid::bigint - 2147483648)::integer;
-	object integer;
+CREATE FUNCTION billing._reserved_call(reservation bigint, OUT caller text, OUT callee text, OUT did text, OUT redirected_by text, OUT auth_code text,
+	OUT tenant text, OUT source text, OUT src_trunk text, OUT src_ip text, OUT dst_trunk text, OUT dst_ip text, OUT provider_code text,
+	OUT started_at timestamptz, OUT request jsonb) RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
-	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-		RAISE EXCEPTION 'a reservation cannot be made in a transaction that is %', upper(current_setting('transaction_isolation')) USING
-			ERRCODE = 'feature_not_supported',
-			DETAIL = 'It must see the reservations that other transactions have made since this one began.',
-			HINT = 'Use READ COMMITTED.';
-	END IF;
-	-- Who has no limit cannot run out of it, and a large reseller's calls need not wait for each other.
-	FOR object IN
-		SELECT DISTINCT (a.id % 2147483648)::integer FROM billing.account a
-		WHERE a.id = ANY (accounts) AND (a.billing = 'prepaid' OR a.credit_limit IS NOT NULL) ORDER BY 1
-	LOOP
-		PERFORM pg_advisory_xact_lock(class, object);
-	END LOOP;
+	RETURN QUERY
+	SELECT x.*, r.call
+	FROM billing.reservation r CROSS JOIN LATERAL jsonb_to_record(r.call) x (caller text, callee text, did text, redirected_by text, auth_code text, tenant text,
+		source text, src_trunk text, src_ip text, dst_trunk text, dst_ip text, provider_code text, started_at timestamptz)
+	WHERE r.id = _reserved_call.reservation AND r.released_at IS NULL LIMIT 1;
 END $$;
-COMMENT ON FUNCTION billing._lock_accounts(bigint[]) IS 'Lets one transaction at a time make reservations on those of these accounts that have a limit; in the order of their ids, so that two cannot wait for each other. 0A000 where the transaction would not see what others have reserved before it.';
+COMMENT ON FUNCTION billing._reserved_call(bigint) IS 'What the switch said of the call of an open reservation, by column and as it is kept; no row: there is no such reservation.';
+
+CREATE FUNCTION billing._lock_reservation(reservation bigint) RETURNS SETOF integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+BEGIN
+	RETURN QUERY SELECT r.seconds FROM billing.reservation r WHERE r.id = _lock_reservation.reservation AND r.released_at IS NULL ORDER BY r.leg LIMIT 1 FOR UPDATE;
+END $$;
+COMMENT ON FUNCTION billing._lock_reservation(bigint) IS 'Locks the first row of an open reservation, which guards the others, and returns its seconds; no row: there is no such reservation.';
 
 CREATE FUNCTION billing._reserve(reservation bigint, request jsonb, accounts bigint[], amounts numeric[], billsec bigint[], seconds integer, covered bigint[], pools bigint[], expires timestamptz) RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	number bigint := coalesce(reservation, nextval(pg_get_serial_sequence('billing.reservation', 'id')));
 BEGIN
@@ -248,125 +133,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._reserve(bigint, jsonb, bigint[], numeric[], bigint[], integer, bigint[], bigint[], timestamptz) IS 'Makes a reservation, or makes one longer, for the legs with an account; covered: what a leg may draw of its pool, of which it reserves no more than is billed. Returns the number.';
 
-CREATE FUNCTION billing._authorize(caller text, callee text, did text, redirected_by text, auth_code text, tenant text, source text,
-	src_trunk text, src_ip text, dst_trunk text, dst_ip text, provider_code text, at timestamptz, channels integer,
-	reserve integer, reservation bigint, at_most integer, expires interval,
-	OUT allowed boolean, OUT reason text, OUT leg text, OUT account_id bigint, OUT service_id bigint, OUT reseller_id bigint,
-	OUT rate_id bigint, OUT destination text, OUT currency text, OUT price numeric, OUT connect_fee numeric,
-	OUT first_increment integer, OUT next_increment integer, OUT max_seconds integer, OUT reservation_id bigint,
-	OUT expires_at timestamptz, OUT note text)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
-DECLARE
-	longest CONSTANT integer := 999999999;
-	request jsonb := jsonb_build_object('caller', caller, 'callee', callee, 'did', did, 'redirected_by', redirected_by, 'auth_code', auth_code,
-		'tenant', tenant, 'source', source, 'src_trunk', src_trunk, 'src_ip', src_ip, 'dst_trunk', dst_trunk, 'dst_ip', dst_ip,
-		'provider_code', provider_code, 'started_at', coalesce(at, now()));
-	reserves boolean := reserve IS NOT NULL OR reservation IS NOT NULL;
-	held integer := 0;
-	call record;
-	quote record;
-	answer record;
-	payer integer;
-	owner_id bigint;
-	payers bigint[];
-	spendable numeric[] := array_fill(NULL::numeric, ARRAY[6]);
-	included record;
-	most integer;
-	i integer;
-BEGIN
-	allowed := false;
-	max_seconds := 0;
-	IF reservation IS NOT NULL THEN
-		SELECT r.call INTO request FROM billing.reservation r WHERE r.id = reservation AND r.released_at IS NULL LIMIT 1;
-		IF NOT FOUND THEN
-			reason := 'no_reservation';
-			RETURN;
-		END IF;
-	END IF;
-	SELECT x.* INTO call FROM jsonb_to_record(request) x (caller text, callee text, did text, redirected_by text, auth_code text, tenant text,
-		source text, src_trunk text, src_ip text, dst_trunk text, dst_ip text, provider_code text, started_at timestamptz);
-	SELECT q.* INTO quote FROM billing._quote_call(call, 1) q;
-	IF quote.did_service_id IS NOT NULL THEN
-		SELECT s.account_id INTO owner_id FROM billing.service s WHERE s.id = quote.did_service_id;
-	END IF;
-
-	payer := CASE WHEN quote.account_id[1] IS NOT NULL OR owner_id IS NULL THEN 1 ELSE 5 END;
-	account_id := CASE payer WHEN 1 THEN quote.account_id[1] ELSE owner_id END;
-	service_id := CASE payer WHEN 1 THEN quote.customer_service_id ELSE quote.did_service_id END;
-	reseller_id := quote.account_id[2];
-	rate_id := quote.rate_id[payer];
-	IF payer = 1 AND rate_id IS NOT NULL THEN
-		SELECT r.destination INTO destination FROM billing.rate r WHERE r.id = quote.rate_id[1];
-	END IF;
-	currency := quote.currency[payer];
-	price := quote.price[payer];
-	connect_fee := quote.connect_fee[payer];
-	first_increment := quote.first_increment[payer];
-	next_increment := quote.next_increment[payer];
-
-	SELECT u.* INTO reason, leg FROM billing._unpriced(quote, owner_id) u;
-	IF reason IS NULL THEN
-		SELECT b.* INTO reason, leg FROM billing._barred(quote, payer, owner_id, service_id, channels) b;
-	END IF;
-	IF reason IS NULL THEN
-		SELECT l.* INTO answer FROM billing._loses(call, quote) l;
-		note := answer.note;
-		IF answer.loses THEN
-			reason := 'loss';
-			leg := answer.leg;
-		END IF;
-	END IF;
-	IF reason IS NOT NULL THEN
-		RETURN;
-	END IF;
-
-	payers := ARRAY[quote.account_id[1], quote.account_id[2], NULL, quote.account_id[4], CASE payer WHEN 1 THEN quote.account_id[5] ELSE owner_id END];
-	IF reserves THEN
-		PERFORM billing._lock_accounts(payers);
-		IF reservation IS NOT NULL THEN
-			SELECT r.seconds INTO held FROM billing.reservation r WHERE r.id = reservation AND r.released_at IS NULL ORDER BY r.leg LIMIT 1 FOR UPDATE;
-			IF NOT FOUND THEN
-				reason := 'no_reservation';
-				RETURN;
-			END IF;
-		END IF;
-	END IF;
-	SELECT n.* INTO included FROM billing._included(call, quote, payers, reservation) n;
-	FOREACH i IN ARRAY ARRAY[1, 2, 4, 5] LOOP
-		CONTINUE WHEN payers[i] IS NULL;
-		SELECT s.* INTO answer FROM billing._spendable(payers[i], reservation) s;
-		spendable[i] := answer.available;
-		IF answer.spendable < 0 AND i IN (1, 2) AND reason IS NULL THEN
-			reason := 'over_credit_limit';
-			leg := (billing._leg_names())[i];
-		END IF;
-	END LOOP;
-	IF reason IS NOT NULL THEN
-		RETURN;
-	END IF;
-
-	most := least(CASE WHEN at_most < 1 THEN 1 ELSE at_most END, longest, CASE WHEN reserves THEN held::bigint + greatest(coalesce(reserve, 60), 1) END);
-	IF reserves OR at_most IS NOT NULL OR EXISTS (SELECT FROM unnest(spendable) s WHERE s IS NOT NULL) THEN
-		SELECT l.* INTO answer FROM billing._longest_call(call, spendable, included.covered, most) l;
-		IF answer.seconds = 0 OR (answer.seconds <= held AND answer.short_leg IS NOT NULL) THEN
-			reason := 'not_enough_balance';
-			leg := answer.short_leg;
-			RETURN;
-		END IF;
-		max_seconds := nullif(answer.seconds, longest);
-	ELSE
-		max_seconds := NULL;
-	END IF;
-	allowed := true;
-	IF reserves THEN
-		expires_at := now() + coalesce(expires, interval '1 hour');
-		reservation_id := billing._reserve(reservation, request, payers, answer.amount, answer.billsec, answer.seconds,
-			included.covered, included.pools, expires_at);
-	END IF;
-END $$;
-COMMENT ON FUNCTION billing._authorize(text, text, text, text, text, text, text, text, text, text, text, text, timestamptz, integer, integer, bigint, integer, interval) IS 'What billing.authorize() runs with the rights of the ledger''s owner.';
-REVOKE ALL ON FUNCTION billing._authorize(text, text, text, text, text, text, text, text, text, text, text, text, timestamptz, integer, integer, bigint, integer, interval) FROM PUBLIC;
-
 CREATE FUNCTION billing.authorize(caller text DEFAULT NULL, callee text DEFAULT NULL, did text DEFAULT NULL, redirected_by text DEFAULT NULL,
 	auth_code text DEFAULT NULL, tenant text DEFAULT NULL, source text DEFAULT NULL, src_trunk text DEFAULT NULL, src_ip text DEFAULT NULL,
 	dst_trunk text DEFAULT NULL, dst_ip text DEFAULT NULL, provider_code text DEFAULT NULL, at timestamptz DEFAULT now(),
@@ -377,7 +143,7 @@ CREATE FUNCTION billing.authorize(caller text DEFAULT NULL, callee text DEFAULT 
 	OUT first_increment integer, OUT next_increment integer, OUT max_seconds integer, OUT reservation_id bigint,
 	OUT expires_at timestamptz, OUT note text)
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'billing_for_switch';
+AS 'MODULE_PATHNAME', 'billing_authorize';
 COMMENT ON FUNCTION billing.authorize(text, text, text, text, text, text, text, text, text, text, text, text, timestamptz, integer, integer, bigint, integer, interval) IS
 'Asked by a switch before it connects a call (design 6): one record, whatever the call. What the switch knows is named as the columns of billing.cdr; at is the rating instant. channels: calls now in progress on the service, this one not counted; at_most: longest duration wanted, in seconds; reserve: set the money for so many seconds aside until expires has passed; reservation: extend that one by reserve seconds (60 where it is null), the call being the one it was made for.
 allowed, or reason and leg: no_account, ambiguous, pattern_error, unknown_did, invalid_number, no_tariff, no_rate, blocked, no_exchange_rate, amount_out_of_range (somebody of the chain, or the owner or the caller of a DID, would not pay: C17), inactive, channels (D7), loss (C24), over_credit_limit, not_enough_balance (any link, and the owner of a DID whose price is above 0: K7), no_reservation. account_id and service_id: who pays, of a call that ends at a DID its owner; price a minute and connect_fee in currency, that of the price list; max_seconds: how long all can pay (null: nothing limits it; 0 where refused), with a reservation for how many seconds from the beginning it is; note: why the loss check could not be made.
@@ -421,7 +187,7 @@ REVOKE ALL ON FUNCTION billing.check_overdrafts() FROM PUBLIC;
 CREATE FUNCTION billing._release(reservation bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 BEGIN
-	-- The first row guards the others, as in _authorize().
+	-- The first row guards the others, as in _lock_reservation().
 	PERFORM FROM billing.reservation r WHERE r.id = reservation ORDER BY r.leg LIMIT 1 FOR UPDATE;
 	UPDATE billing.reservation r SET released_at = now() WHERE r.id = reservation AND r.released_at IS NULL;
 	-- What was covered by an allowance is no debt.

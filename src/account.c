@@ -46,7 +46,7 @@ typedef struct ExchangeEntry
 } ExchangeEntry;
 
 enum {ACCOUNT_ID, ACCOUNT_TERMS_FROM, ACCOUNT_TARIFF, ACCOUNT_PLAN, ACCOUNT_PARENT, ACCOUNT_NAME, ACCOUNT_CURRENCY, ACCOUNT_IS_PROVIDER,
-	ACCOUNT_TIMEZONE};
+	ACCOUNT_TIMEZONE, ACCOUNT_ACTIVE, ACCOUNT_BILLING, ACCOUNT_CREDIT_LIMIT};
 enum {PLAN_ID, PLAN_TARIFF};
 enum {ALLOWANCE_PLAN, ALLOWANCE_LEG};
 enum {EXCHANGE_BASE, EXCHANGE_QUOTE, EXCHANGE_VALID_FROM, EXCHANGE_RATE};
@@ -60,6 +60,23 @@ read_terms(CatalogueScan *scan, void *into)
 	terms->tariff_id = billing_scan_int64(scan, ACCOUNT_TARIFF, 0);
 	terms->plan_id = billing_scan_int64(scan, ACCOUNT_PLAN, 0);
 	terms->parent_id = billing_scan_int64(scan, ACCOUNT_PARENT, 0);
+}
+
+/* What it may owe: a prepaid account nothing unless it says how much, a postpaid one anything (reading 33). */
+static Numeric
+read_credit_limit(CatalogueScan *scan, MemoryContext context)
+{
+	MemoryContext former = MemoryContextSwitchTo(context);
+	bool		isnull;
+	Datum		stated = billing_scan_datum(scan, ACCOUNT_CREDIT_LIMIT, &isnull);
+	Numeric		limit = NULL;
+
+	if (!isnull)
+		limit = DatumGetNumericCopy(stated);
+	else if (strcmp(billing_scan_text(scan, ACCOUNT_BILLING, former), "prepaid") == 0)
+		limit = int64_to_numeric(0);
+	MemoryContextSwitchTo(former);
+	return limit;
 }
 
 static Account *
@@ -82,6 +99,8 @@ load_account(Statement *statement, int64 id)
 		if (account->zone == NULL)
 			account->zone = pg_tzset("UTC");
 		account->is_provider = billing_scan_bool(&scan, ACCOUNT_IS_PROVIDER);
+		account->active = billing_scan_bool(&scan, ACCOUNT_ACTIVE);
+		account->credit_limit = read_credit_limit(&scan, context);
 		billing_terms_add(&account->terms, context, sizeof(AccountTerms), read_terms, &scan);
 	}
 	billing_scan_end(&scan);

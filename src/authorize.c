@@ -1,22 +1,28 @@
 /*
  * authorize.c
- *	  Before a call: what it would cost, and how long those who pay for it can afford it (design 6).
+ *	  Before a call: who pays, may it be made, and how long (design 6).
  *
- * Both ask the same core as the trigger: a call is allowed for as long as what it will be charged is there.
+ * A switch waits for the answer, so that all it takes is in the compiled catalogue or read straight by an index.  Queries
+ * run only for what few calls need: included minutes, and reservations.
  */
-#include "billing.h"
+#include "authorize.h"
 
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type_d.h"
+#include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/regproc.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* ---- with the rights of the ledger's owner ---- */
 
@@ -35,6 +41,14 @@ ledger_owner(void)
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/* An error puts the role back as well. */
+static void
+become_owner(Oid *save_userid, int *save_sec_context)
+{
+	GetUserIdAndSecContext(save_userid, save_sec_context);
+	SetUserIdAndSecContext(ledger_owner(), *save_sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 /* The extension's function with the same arguments and the same name behind an underscore. */
@@ -61,8 +75,8 @@ inner_function(Oid self)
 }
 
 /*
- * billing.authorize() and billing.release(): the functions of the same name behind an underscore, run with the rights of
- * the ledger's owner, restricted, so that a switch needs EXECUTE on these two and no right on any table.  Not SECURITY
+ * billing.release(): the function of the same name behind an underscore, run with the rights of the ledger's owner,
+ * restricted, so that a switch needs EXECUTE on this and billing.authorize() and no right on any table.  Not SECURITY
  * DEFINER, for the reason given at billing_as_owner().
  */
 PG_FUNCTION_INFO_V1(billing_for_switch);
@@ -82,8 +96,7 @@ billing_for_switch(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = target;
 	}
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(ledger_owner(), save_sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	become_owner(&save_userid, &save_sec_context);
 	InitFunctionCallInfoData(*call, (FmgrInfo *) fcinfo->flinfo->fn_extra, fcinfo->nargs, fcinfo->fncollation, NULL, NULL);
 	for (int i = 0; i < fcinfo->nargs; i++)
 		call->args[i] = fcinfo->args[i];
@@ -93,155 +106,325 @@ billing_for_switch(PG_FUNCTION_ARGS)
 	return result;
 }
 
-/* ---- what a leg is charged by ---- */
+/* ---- what was asked, and what is answered ---- */
+
+enum {ASK_CALLER, ASK_CALLEE, ASK_DID, ASK_REDIRECTED_BY, ASK_AUTH_CODE, ASK_TENANT, ASK_SOURCE, ASK_SRC_TRUNK, ASK_SRC_IP,
+	ASK_DST_TRUNK, ASK_DST_IP, ASK_PROVIDER_CODE, ASK_AT, CALL_COLUMNS,
+	ASK_CHANNELS = CALL_COLUMNS, ASK_RESERVE, ASK_RESERVATION, ASK_AT_MOST, ASK_EXPIRES};
+
+enum {ANSWER_ALLOWED, ANSWER_REASON, ANSWER_LEG, ANSWER_ACCOUNT, ANSWER_SERVICE, ANSWER_RESELLER, ANSWER_RATE, ANSWER_DESTINATION,
+	ANSWER_CURRENCY, ANSWER_PRICE, ANSWER_CONNECT_FEE, ANSWER_FIRST_INCREMENT, ANSWER_NEXT_INCREMENT, ANSWER_MAX_SECONDS,
+	ANSWER_RESERVATION, ANSWER_EXPIRES, ANSWER_NOTE, ANSWER_COLUMNS};
+
+/* The call as a row of billing.cdr: the attribute of each column is the place of the argument. */
+static const CdrMap call_map = {.raw = {
+	[RAW_CALLER] = ASK_CALLER + 1, [RAW_CALLEE] = ASK_CALLEE + 1, [RAW_DID] = ASK_DID + 1,
+	[RAW_REDIRECTED_BY] = ASK_REDIRECTED_BY + 1, [RAW_AUTH_CODE] = ASK_AUTH_CODE + 1, [RAW_TENANT] = ASK_TENANT + 1,
+	[RAW_SOURCE] = ASK_SOURCE + 1, [RAW_SRC_TRUNK] = ASK_SRC_TRUNK + 1, [RAW_SRC_IP] = ASK_SRC_IP + 1,
+	[RAW_DST_TRUNK] = ASK_DST_TRUNK + 1, [RAW_DST_IP] = ASK_DST_IP + 1, [RAW_PROVIDER_CODE] = ASK_PROVIDER_CODE + 1,
+	[RAW_STARTED_AT] = ASK_AT + 1
+}};
+
+/* A question of a switch, on its way to the answer. */
+typedef struct Question
+{
+	MemoryContext context;
+	Datum		call[CALL_COLUMNS];
+	bool		no_call[CALL_COLUMNS];
+	Datum		request;		/* the call as its reservation keeps it */
+	bool		no_request;
+	bool		has_channels;
+	int32		channels;
+	bool		reserves;
+	int64		slice;			/* seconds to be reserved */
+	bool		extends;
+	int64		reservation;	/* that is made longer */
+	int64		held;			/* seconds that it has */
+	bool		has_most;
+	int64		most;
+	TimestampTz expires_at;
+	Cdr			cdr;
+	Search		search;
+	int64		owner_id;		/* who holds the DID */
+	LegKind		payer;			/* the leg that the answer tells of */
+	int64		accounts[LEGS];	/* of those who pay */
+	int64		pools[LEGS];	/* services whose own plan they draw from */
+	const char *reason;
+	int			leg;			/* LEGS: none */
+	const char *note;
+	Datum		answer[ANSWER_COLUMNS];
+	bool		no_answer[ANSWER_COLUMNS];
+} Question;
 
 static void
-note_price(int64 price, bool *rises, bool *sinks)
+put(Question *question, int column, Datum value)
 {
-	*rises |= price > 0;
-	*sinks |= price < 0;
+	question->answer[column] = value;
+	question->no_answer[column] = false;
 }
 
 static void
-note_steps(const ChargeStep *steps, int count, bool *rises, bool *sinks)
+put_id(Question *question, int column, int64 id)
 {
-	for (int i = 0; i < count; i++)
-		note_price(steps[i].price, rises, sinks);
+	if (id != 0)
+		put(question, column, Int64GetDatum(id));
 }
 
-/* Whether one second more may make the charge smaller: something in it is paid, and something paid out. */
+static void
+put_text(Question *question, int column, const char *text)
+{
+	if (text)
+		put(question, column, CStringGetTextDatum(text));
+}
+
+/* Always true, so that the first reason ends the questions. */
 static bool
-may_fall(const ChargeTerms *terms, const ChargeSplit *split)
+refuse(Question *question, const char *reason, int leg)
 {
-	bool		rises = terms->has_min && terms->min_amount > 0;
-	bool		sinks = false;
+	question->reason = reason;
+	question->leg = leg;
+	return true;
+}
 
-	note_price(terms->connect_fee, &rises, &sinks);
-	note_price(terms->first_price, &rises, &sinks);
-	note_price(terms->price, &rises, &sinks);
-	note_price(-terms->out_payment, &rises, &sinks);
-	note_steps(terms->steps, terms->nsteps, &rises, &sinks);
-	for (int i = 0; i < split->count; i++)
+/* ---- snapshots ---- */
+
+/* What the rest of the answer is read under, in place of the snapshot before: it shows what has been written since. */
+static void
+renew_snapshot(Question *question)
+{
+	CommandCounterIncrement();
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	question->search.statement = billing_statement(question->context);
+}
+
+/* ---- queries, for what few calls need ---- */
+
+/* Runs a query of one row, with a snapshot of its own, and copies its columns; false: it had none. */
+static bool
+query(SPIPlanPtr *plan, const char *text, int nargs, const Oid *types, Datum *values, const bool *nulls, int ncolumns, Datum *columns, bool *no_columns)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char		absent[CALL_COLUMNS + LEGS + 4];
+	bool		found;
+
+	for (int i = 0; i < nargs; i++)
+		absent[i] = nulls[i] ? 'n' : ' ';
+	SPI_connect();
+	if (*plan == NULL)
 	{
-		note_price(split->segments[i].price, &rises, &sinks);
-		note_steps(split->segments[i].steps, split->segments[i].nsteps, &rises, &sinks);
+		SPIPlanPtr	prepared = SPI_prepare(text, nargs, (Oid *) types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+		*plan = prepared;
 	}
-	return rises && sinks;
+	if (SPI_execute_plan(*plan, values, absent, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\": %s", text, SPI_result_code_string(SPI_result));
+	found = SPI_processed > 0;
+	for (int i = 0; found && i < ncolumns; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(SPI_tuptable->tupdesc, i);
+
+		columns[i] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &no_columns[i]);
+		if (!no_columns[i])
+		{
+			MemoryContext former = MemoryContextSwitchTo(context);
+
+			columns[i] = datumCopy(columns[i], attribute->attbyval, attribute->attlen);
+			MemoryContextSwitchTo(former);
+		}
+	}
+	SPI_finish();
+	return found;
 }
 
-void
-billing_quote_leg(const Price *price, const ChargeSplit *split, LegQuote *quote)
+/* The call that a reservation was made for takes the place of what the switch says; false: there is no such reservation. */
+static bool
+read_reserved_call(Question *question)
 {
-	quote->currency = price->currency;
-	quote->terms = price->terms;
-	quote->terms.steps = NULL;
-	quote->terms.nsteps = 0;
-	quote->falls = may_fall(&price->terms, split);
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID};
+	Datum		columns[CALL_COLUMNS + 1];
+	bool		no_columns[CALL_COLUMNS + 1];
+
+	if (!query(&plan, "SELECT caller, callee, did, redirected_by, auth_code, tenant, source, src_trunk, src_ip, dst_trunk, dst_ip, provider_code, started_at,"
+			   " request FROM billing._reserved_call($1)", 1, types, &(Datum) {Int64GetDatum(question->reservation)}, &(bool) {false},
+			   CALL_COLUMNS + 1, columns, no_columns))
+		return false;
+	memcpy(question->call, columns, sizeof(question->call));
+	memcpy(question->no_call, no_columns, sizeof(question->no_call));
+	question->request = columns[CALL_COLUMNS];
+	question->no_request = no_columns[CALL_COLUMNS];
+	return true;
 }
 
-/* ---- arguments and results, one element a leg ---- */
-
-static int
-leg_array(FunctionCallInfo fcinfo, int argument, const char *name, Oid type, int length, bool byval, Datum **values, bool **nulls)
+/* Seconds that the reservation has, which nobody else changes from now on; false: it was released. */
+static bool
+lock_reservation(Question *question)
 {
-	int			count;
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID};
+	Datum		held;
+	bool		isnull;
 
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), type, length, byval, byval ? TYPALIGN_DOUBLE : TYPALIGN_INT,
-					  values, nulls, &count);
-	if (count > LEGS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s has %d elements", name, count),
-				 errdetail("It has one for each leg, so at most %d.", LEGS)));
-	return count;
+	if (!query(&plan, "SELECT billing._lock_reservation($1)", 1, types, &(Datum) {Int64GetDatum(question->reservation)}, &(bool) {false},
+			   1, &held, &isnull))
+		return false;
+	question->held = DatumGetInt32(held);
+	return true;
+}
+
+/* ---- who takes part ---- */
+
+static const Leg *
+leg_of(Question *question, LegKind kind)
+{
+	return billing_rating_leg(&question->search.rating, kind);
+}
+
+/* The answer's columns about the leg that pays: of a call that ends at a DID, its owner's. */
+static void
+put_payer(Question *question)
+{
+	const Rating *rating = &question->search.rating;
+	const LegQuote *quote = &question->search.quotes[question->payer];
+	bool		customer = question->payer == LEG_CUSTOMER;
+
+	put_id(question, ANSWER_ACCOUNT, customer ? rating->customer.account_id : question->owner_id);
+	put_id(question, ANSWER_SERVICE, customer ? rating->customer_service_id : rating->did_service_id);
+	put_id(question, ANSWER_RESELLER, rating->reseller.account_id);
+	put_id(question, ANSWER_RATE, leg_of(question, question->payer)->rate_id);
+	if (customer)
+		put_text(question, ANSWER_DESTINATION, quote->destination);
+	put_text(question, ANSWER_CURRENCY, quote->currency);
+	if (quote->currency == NULL)
+		return;
+	put(question, ANSWER_PRICE, NumericGetDatum(billing_numeric_from_money(quote->terms.price)));
+	put(question, ANSWER_CONNECT_FEE, NumericGetDatum(billing_numeric_from_money(quote->terms.connect_fee)));
+	put(question, ANSWER_FIRST_INCREMENT, Int32GetDatum(quote->terms.first_increment));
+	put(question, ANSWER_NEXT_INCREMENT, Int32GetDatum(quote->terms.next_increment));
 }
 
 static void
-covered_argument(FunctionCallInfo fcinfo, int argument, int64 *covered)
+quote_call(Question *question)
 {
-	Datum	   *values;
-	bool	   *nulls;
-	int			count = leg_array(fcinfo, argument, "covered", INT8OID, 8, FLOAT8PASSBYVAL, &values, &nulls);
+	Rating	   *rating = &question->search.rating;
+	const Service *did;
 
-	memset(covered, 0, LEGS * sizeof(int64));
-	for (int leg = 0; leg < count; leg++)
-		if (!nulls[leg])
-			covered[leg] = DatumGetInt64(values[leg]);
+	billing_cdr_read(&call_map, question->call, question->no_call, &question->cdr);
+	billing_search_begin(&question->search, billing_statement(question->context), &question->cdr);
+	did = rating->did_service_id != 0 ? billing_service(question->search.statement, rating->did_service_id) : NULL;
+	question->owner_id = did ? did->account_id : 0;
+	question->payer = rating->customer.account_id != 0 || question->owner_id == 0 ? LEG_CUSTOMER : LEG_DID_OWNER;
+	for (int i = 0; i < PAYERS; i++)
+		question->accounts[billing_payers[i]] = leg_of(question, billing_payers[i])->account_id;
+	put_payer(question);
 }
 
-static Datum
-leg_result(Datum *values, bool *nulls, Oid type)
-{
-	int			lower = 1;
-	int			count = LEGS;
-	int16		length;
-	bool		byval;
-	char		align;
+/* ---- why a call may not be made, but for money ---- */
 
-	get_typlenbyvalalign(type, &length, &byval, &align);
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower, type, length, byval, align));
+/* Somebody in the chain would not pay (C17); a reason beside an amount says that the account is missing. */
+static bool
+is_unpriced(Question *question)
+{
+	const Rating *rating = &question->search.rating;
+
+	if (rating->invalid)
+		return refuse(question, rating->customer_reason, LEG_CUSTOMER);
+	for (int i = 0; i < PAYERS; i++)
+		if (leg_of(question, billing_payers[i])->reason)
+			return refuse(question, leg_of(question, billing_payers[i])->reason, billing_payers[i]);
+	if (rating->customer.account_id != 0 || question->owner_id != 0)
+		return false;
+	if (rating->did_service_id != 0)
+		return refuse(question, "no_account", LEG_DID_OWNER);
+	if (rating->did_reason)
+		return refuse(question, rating->did_reason, LEG_DID_OWNER);
+	return refuse(question, "no_account", LEG_CUSTOMER);
 }
 
-static Datum
-leg_ids(const int64 *ids)
+/* The account of a leg, or of the DID, is switched off. */
+static bool
+is_inactive(Question *question)
 {
-	Datum		values[LEGS];
-	bool		nulls[LEGS];
+	static const LegKind order[PAYERS] = {LEG_CUSTOMER, LEG_RESELLER, LEG_DID_INCOMING, LEG_DID_OWNER};
 
-	for (int leg = 0; leg < LEGS; leg++)
+	for (int i = 0; i < PAYERS; i++)
 	{
-		nulls[leg] = ids[leg] == 0;
-		values[leg] = Int64GetDatum(ids[leg]);
+		int64		id = order[i] == LEG_DID_OWNER ? question->owner_id : question->accounts[order[i]];
+		const Account *account = id != 0 ? billing_account(question->search.statement, id) : NULL;
+
+		if (account && !account->active)
+			return refuse(question, "inactive", order[i]);
 	}
-	return leg_result(values, nulls, INT8OID);
+	return false;
 }
 
-static Datum
-leg_texts(const char *const *texts)
+/* The service has as many calls in progress as it may have (D7). */
+static bool
+lacks_channels(Question *question)
 {
-	Datum		values[LEGS];
-	bool		nulls[LEGS];
+	const Rating *rating = &question->search.rating;
+	int64		id = question->payer == LEG_CUSTOMER ? rating->customer_service_id : rating->did_service_id;
+	const Service *service;
 
-	for (int leg = 0; leg < LEGS; leg++)
+	if (!question->has_channels || id == 0)
+		return false;
+	service = billing_service(question->search.statement, id);
+	return service && service->max_channels > 0 && question->channels >= service->max_channels &&
+		refuse(question, "channels", question->payer);
+}
+
+/* Whether a provider's charge is more than the price and loss_percent of it on top; exact, and a quotient as numeric has it. */
+static bool
+costs_more(Money charge, const Exchange *exchange, Money price, int64 loss_percent)
+{
+	Datum		cost = NumericGetDatum(billing_numeric_from_money(charge));
+	Datum		bound = DirectFunctionCall2(numeric_mul, NumericGetDatum(billing_numeric_from_money(price)),
+											NumericGetDatum(billing_numeric_from_fixed(1000000 + loss_percent, 6)));
+
+	if (exchange->needed)
+		cost = DirectFunctionCall2(exchange->inverse ? numeric_div : numeric_mul, cost, NumericGetDatum(billing_numeric_from_fixed(exchange->rate, 9)));
+	return DatumGetBool(DirectFunctionCall2(numeric_gt, cost, bound));
+}
+
+/*
+ * The loss check (C24, reading 35): whether a call of the average duration of the price list by which the operator is paid,
+ * the reseller's if there is one, else the customer's, would cost at the provider whom the call names more than its
+ * price and loss_percent of the price on top; -10 asks that a tenth of the price remain.  A note says why it could not be compared.
+ */
+static bool
+loses(Question *question)
+{
+	Search	   *search = &question->search;
+	const Leg  *provider = &search->rating.provider;
+	LegKind		buyer = search->rating.reseller.account_id != 0 ? LEG_RESELLER : LEG_CUSTOMER;
+	const Leg  *paid = leg_of(question, buyer);
+	const Tariff *tariff = NULL;
+	const Account *seller;
+	const Account *account;
+	Exchange	exchange;
+
+	if (search->quotes[buyer].tariff_id != 0 && provider->account_id != 0)
+		tariff = billing_tariff(search->statement, search->quotes[buyer].tariff_id);
+	if (tariff == NULL)
+		return false;
+	billing_search_seconds(search, (LegKind[]) {LEG_PROVIDER, buyer}, 2, tariff->average_duration);
+	if (!provider->has_amount)
 	{
-		nulls[leg] = texts[leg] == NULL;
-		values[leg] = nulls[leg] ? (Datum) 0 : CStringGetTextDatum(texts[leg]);
+		question->note = provider->reason;
+		return false;
 	}
-	return leg_result(values, nulls, TEXTOID);
-}
-
-static Datum
-leg_money(const Money *money, const bool *nulls)
-{
-	Datum		values[LEGS];
-
-	for (int leg = 0; leg < LEGS; leg++)
-		values[leg] = nulls[leg] ? (Datum) 0 : NumericGetDatum(billing_numeric_from_money(money[leg]));
-	return leg_result(values, (bool *) nulls, NUMERICOID);
-}
-
-static Datum
-leg_int32(const int32 *numbers, const bool *nulls)
-{
-	Datum		values[LEGS];
-
-	for (int leg = 0; leg < LEGS; leg++)
-		values[leg] = Int32GetDatum(numbers[leg]);
-	return leg_result(values, (bool *) nulls, INT4OID);
-}
-
-static Datum
-optional_id(int64 id, bool *isnull)
-{
-	*isnull = id == 0;
-	return Int64GetDatum(id);
-}
-
-static Datum
-optional_text(const char *text, bool *isnull)
-{
-	*isnull = text == NULL;
-	return text ? CStringGetTextDatum(text) : (Datum) 0;
+	seller = billing_account(search->statement, provider->account_id);
+	account = billing_account(search->statement, paid->account_id);
+	if (!billing_exchange(search->statement, seller->currency, account->currency, question->cdr.started_at, &exchange))
+	{
+		question->note = "no_exchange_rate";
+		return false;
+	}
+	return paid->has_amount && costs_more(-provider->amount, &exchange, paid->amount, tariff->loss_percent) &&
+		refuse(question, "loss", buyer);
 }
 
 /* ---- included minutes ---- */
@@ -273,348 +456,255 @@ is_included(Statement *statement, const Cdr *cdr, LegKind kind, const Leg *leg, 
 	return plan_id != 0 && (billing_plan_allowances(statement, plan_id) & (1 << kind)) != 0;
 }
 
-static void
-pool_legs(Statement *statement, const Cdr *cdr, Rating *rating, Datum *included, Datum *pools)
-{
-	static const bool no_nulls[LEGS] = {false};
-	const int64 services[LEGS] = {
-		[LEG_CUSTOMER] = rating->customer_service_id, [LEG_PROVIDER] = rating->provider_service_id, [LEG_DID_OWNER] = rating->did_service_id
-	};
-	Datum		values[LEGS];
-	int64		ids[LEGS];
 
-	for (int i = 0; i < LEGS; i++)
-		values[i] = BoolGetDatum(is_included(statement, cdr, i, billing_rating_leg(rating, i), services[i], &ids[i]));
-	*included = leg_result(values, (bool *) no_nulls, BOOLOID);
-	*pools = leg_ids(ids);
-}
-
-/* ---- what it would cost ---- */
-
-/* The call as answered at once and so long. */
-static void
-set_seconds(Cdr *cdr, int64 seconds)
-{
-	cdr->answered = true;
-	cdr->bad_duration = cdr->bad_did_duration = false;
-	cdr->seconds = cdr->did_seconds = (CallSeconds) {seconds * MICROS_PER_SECOND, false};
-}
-
-enum {QUOTE_CUSTOMER_SERVICE, QUOTE_DID_SERVICE, QUOTE_INVALID, QUOTE_DID_REASON, QUOTE_ACCOUNTS, QUOTE_RATES, QUOTE_REASONS,
-	QUOTE_AMOUNTS, QUOTE_TARIFFS, QUOTE_CURRENCIES, QUOTE_PRICES, QUOTE_FEES, QUOTE_FIRST, QUOTE_NEXT,
-	QUOTE_INCLUDED, QUOTE_POOLS, QUOTE_COLUMNS};
-
-static void
-quote_legs(Rating *rating, const LegQuote *quotes, Datum *values)
-{
-	int64		accounts[LEGS];
-	int64		rates[LEGS];
-	int64		tariffs[LEGS];
-	const char *reasons[LEGS];
-	const char *currencies[LEGS];
-	Money		amounts[LEGS];
-	Money		prices[LEGS];
-	Money		fees[LEGS];
-	int32		first[LEGS];
-	int32		next[LEGS];
-	bool		no_amount[LEGS];
-	bool		no_price[LEGS];
-
-	for (int i = 0; i < LEGS; i++)
-	{
-		const Leg  *leg = billing_rating_leg(rating, i);
-
-		accounts[i] = leg->account_id;
-		rates[i] = leg->rate_id;
-		tariffs[i] = quotes[i].tariff_id;
-		reasons[i] = leg->reason;
-		currencies[i] = quotes[i].currency;
-		amounts[i] = leg->amount;
-		prices[i] = quotes[i].terms.price;
-		fees[i] = quotes[i].terms.connect_fee;
-		first[i] = quotes[i].terms.first_increment;
-		next[i] = quotes[i].terms.next_increment;
-		no_amount[i] = !leg->has_amount;
-		no_price[i] = quotes[i].currency == NULL;
-	}
-	values[QUOTE_ACCOUNTS] = leg_ids(accounts);
-	values[QUOTE_RATES] = leg_ids(rates);
-	values[QUOTE_REASONS] = leg_texts(reasons);
-	values[QUOTE_AMOUNTS] = leg_money(amounts, no_amount);
-	values[QUOTE_TARIFFS] = leg_ids(tariffs);
-	values[QUOTE_CURRENCIES] = leg_texts(currencies);
-	values[QUOTE_PRICES] = leg_money(prices, no_price);
-	values[QUOTE_FEES] = leg_money(fees, no_price);
-	values[QUOTE_FIRST] = leg_int32(first, no_price);
-	values[QUOTE_NEXT] = leg_int32(next, no_price);
-}
-
-/* billing._quote_call(cdr, seconds): who takes part in the call, and what each is charged for so many seconds, by what. */
-PG_FUNCTION_INFO_V1(billing_quote_call);
-Datum
-billing_quote_call(PG_FUNCTION_ARGS)
-{
-	LegQuote	quotes[LEGS] = {0};
-	Statement  *statement;
-	Cdr			cdr;
-	Rating		rating;
-	Datum		values[QUOTE_COLUMNS];
-	bool		nulls[QUOTE_COLUMNS] = {0};
-
-	billing_check_reader(GetUserId());
-	statement = billing_statement(fcinfo->flinfo->fn_mcxt);
-	billing_record_read(fcinfo, &cdr);
-	set_seconds(&cdr, PG_GETARG_INT32(1));
-	billing_rate(statement, &cdr, &(RatingRequest) {.quotes = quotes}, &rating);
-
-	values[QUOTE_CUSTOMER_SERVICE] = optional_id(rating.customer_service_id, &nulls[QUOTE_CUSTOMER_SERVICE]);
-	values[QUOTE_DID_SERVICE] = optional_id(rating.did_service_id, &nulls[QUOTE_DID_SERVICE]);
-	values[QUOTE_INVALID] = optional_text(rating.invalid ? rating.customer_reason : NULL, &nulls[QUOTE_INVALID]);
-	values[QUOTE_DID_REASON] = optional_text(rating.did_reason, &nulls[QUOTE_DID_REASON]);
-	quote_legs(&rating, quotes, values);
-	pool_legs(statement, &cdr, &rating, &values[QUOTE_INCLUDED], &values[QUOTE_POOLS]);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
-}
-
-/* ---- how long ---- */
-
-/* The legs that must be affordable: all that a customer, a reseller or the holder of a DID pays. */
-static const LegKind payers[] = {LEG_CUSTOMER, LEG_RESELLER, LEG_DID_OWNER, LEG_DID_INCOMING};
-
-#define NOBODY		LEGS
-#define A_DAY		86400
-
-typedef struct Search
-{
-	Statement  *statement;
-	Cdr		   *cdr;
-	MemoryContext scratch;		/* of one rating */
-	int64		covered[LEGS];
-	bool		limited[LEGS];
-	Money		spendable[LEGS];
-	Money		peak[LEGS];		/* the greatest amount of each leg, until the call has lasted as long as it may */
-	int64		billsec[LEGS];	/* and what is billed of it by then */
-	Rating		rating;			/* as of the seconds that were asked last */
-	LegQuote	quotes[LEGS];
-	int			short_leg;		/* whose account cannot pay; NOBODY */
-} Search;
-
-static void
-rate_seconds(Search *search, int64 seconds)
-{
-	MemoryContext former;
-
-	CHECK_FOR_INTERRUPTS();
-	MemoryContextReset(search->scratch);
-	former = MemoryContextSwitchTo(search->scratch);
-	set_seconds(search->cdr, seconds);
-	memset(search->quotes, 0, sizeof(search->quotes));
-	billing_rate(search->statement, search->cdr, &(RatingRequest) {.covered = search->covered, .quotes = search->quotes}, &search->rating);
-	MemoryContextSwitchTo(former);
-}
-
-/* What a leg takes from its account; what it pays out is not there yet while the call lasts. */
-static Money
-owed(const Leg *leg)
-{
-	return leg->has_amount && leg->amount > 0 ? leg->amount : 0;
-}
-
-/* Whether the account of a leg can pay all of its legs together. */
+/*
+ * For each leg the included seconds that the call may draw, less what open reservations of the same pool count on, and the
+ * pool.  What is queued of the pools is settled before.  False: no leg has any.
+ */
 static bool
-can_pay(Search *search, LegKind kind)
+read_included(Question *question)
 {
-	const Leg  *leg = billing_rating_leg(&search->rating, kind);
-	Money		sum = 0;
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID};
+	Search	   *search = &question->search;
+	const int64 services[LEGS] = {[LEG_CUSTOMER] = search->rating.customer_service_id, [LEG_DID_OWNER] = search->rating.did_service_id};
+	Datum		included[LEGS] = {0};
+	bool		any = false;
+	Datum		covered;
+	Datum	   *seconds;
+	bool	   *nulls;
+	int			count;
 
-	if (leg->applies && !leg->has_amount)
+	for (int i = 0; i < PAYERS; i++)
+	{
+		LegKind		kind = billing_payers[i];
+		bool		is = is_included(search->statement, &question->cdr, kind, leg_of(question, kind), services[kind], &question->pools[kind]);
+
+		if (!is)
+			question->pools[kind] = 0;
+		included[kind] = BoolGetDatum(is);
+		any |= is;
+	}
+	if (!any)
 		return false;
-	if (!search->limited[kind] || owed(leg) == 0)
-		return true;
-	for (int i = 0; i < (int) lengthof(payers); i++)
-	{
-		const Leg  *other = billing_rating_leg(&search->rating, payers[i]);
-
-		if (other->account_id == leg->account_id)
-			sum += owed(other);
-	}
-	return sum <= search->spendable[kind];
-}
-
-static bool
-all_can_pay(Search *search, int64 seconds)
-{
-	rate_seconds(search, seconds);
-	for (int i = 0; i < (int) lengthof(payers); i++)
-		if (!can_pay(search, payers[i]))
-		{
-			search->short_leg = payers[i];
-			return false;
-		}
+	query(&plan, "SELECT billing._included($1, $2, $3, $4, $5, $6, $7, $8)", lengthof(types), types,
+		  (Datum[]) {billing_leg_ids(question->accounts), billing_leg_ids(services), billing_leg_ids(question->pools),
+		  billing_leg_array(included, (bool[LEGS]) {false}, BOOLOID), question->call[ASK_DID], question->call[ASK_CALLEE],
+		  question->call[ASK_AT], Int64GetDatum(question->reservation)},
+		  (bool[]) {false, false, false, false, question->no_call[ASK_DID], question->no_call[ASK_CALLEE], question->no_call[ASK_AT], !question->extends},
+		  1, &covered, &(bool) {false});
+	deconstruct_array(DatumGetArrayTypeP(covered), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &seconds, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		search->covered[i] = nulls[i] ? 0 : DatumGetInt64(seconds[i]);
 	return true;
 }
 
+/* ---- money ---- */
+
 static bool
-falls(const Search *search)
+exceeds_limit(Question *question)
 {
-	for (int i = 0; i < (int) lengthof(payers); i++)
-		if (search->quotes[payers[i]].falls)
+	Search	   *search = &question->search;
+
+	for (int i = 0; i < PAYERS; i++)
+	{
+		LegKind		kind = billing_payers[i];
+		const Account *account = question->accounts[kind] != 0 ? billing_account(search->statement, question->accounts[kind]) : NULL;
+		Spendable	found;
+
+		if (account == NULL)
+			continue;
+		found = billing_spendable(account, question->reservation, GetActiveSnapshot());
+		search->limited[kind] = found.limited;
+		search->spendable[kind] = found.available;
+		/* Who holds or dials a DID is asked for the price of the call alone (K7). */
+		if (found.spendable < 0 && (kind == LEG_CUSTOMER || kind == LEG_RESELLER) && question->reason == NULL)
+			refuse(question, "over_credit_limit", kind);
+	}
+	return question->reason != NULL;
+}
+
+static bool
+anyone_is_limited(const Search *search)
+{
+	for (int i = 0; i < LEGS; i++)
+		if (search->limited[i])
 			return true;
 	return false;
 }
 
-static void
-note_peak(Search *search)
-{
-	for (int i = 0; i < LEGS; i++)
-	{
-		const Leg  *leg = billing_rating_leg(&search->rating, i);
+#define NO_LIMIT	(SECONDS_LIMIT - 1)
 
-		search->peak[i] = Max(search->peak[i], owed(leg));
-		search->billsec[i] = leg->has_billsec ? leg->billsec : 0;
-	}
-}
-
-/* The first second that costs something; the grace before it is no reason to put a call through that cannot go on. */
-static int64
-first_billed_second(const ChargeTerms *terms)
-{
-	int64		before = terms->grace_seconds;
-
-	if (terms->first_increment == 0)
-		before = Max(before, terms->free_seconds);
-	return before + 1;
-}
-
-/* Whether each account can pay the first increment of its leg (reading 9). */
+/* How long all can pay, put into the answer. */
 static bool
-first_increments_fit(Search *search)
+lacks_balance(Question *question, int64 *seconds)
 {
-	if (!all_can_pay(search, 1))
-		return false;
-	for (int i = 0; i < (int) lengthof(payers); i++)
-	{
-		int64		second = first_billed_second(&search->quotes[payers[i]].terms);
+	Search	   *search = &question->search;
+	int64		most = NO_LIMIT;
 
-		if (second == 1)
-			continue;
-		rate_seconds(search, second);
-		if (!can_pay(search, payers[i]))
-		{
-			search->short_leg = payers[i];
-			return false;
-		}
+	*seconds = NO_LIMIT;
+	if (question->has_most)
+		most = Min(most, Max(question->most, 1));
+	if (question->reserves)
+		most = Min(most, question->held + question->slice);
+	else if (!question->has_most && !anyone_is_limited(search))
+		return false;
+	*seconds = billing_search_longest(search, most);
+	return (*seconds == 0 || (*seconds <= question->held && search->short_leg != LEGS)) &&
+		refuse(question, "not_enough_balance", search->short_leg);
+}
+
+/* ---- reservations ---- */
+
+/* False: it was released in the meantime. */
+static bool
+lock_for_reservation(Question *question)
+{
+	billing_lock_spending(question->search.statement, question->accounts, LEGS);
+	return !question->extends || lock_reservation(question);
+}
+
+static void
+reserve(Question *question, int64 seconds)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {INT8OID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8ARRAYOID, NUMERICARRAYOID, INT8ARRAYOID, INT4OID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
+	const Search *search = &question->search;
+	Datum		values[lengthof(types)] = {Int64GetDatum(question->reservation), question->request};
+	bool		nulls[lengthof(types)] = {!question->extends, question->no_request};
+	Datum	   *rest = values + 2 + CALL_COLUMNS;
+	Datum		number;
+	bool		isnull;
+
+	memcpy(values + 2, question->call, sizeof(question->call));
+	memcpy(nulls + 2, question->no_call, sizeof(question->no_call));
+	*rest++ = billing_leg_ids(question->accounts);
+	*rest++ = billing_leg_money(search->peak);
+	*rest++ = billing_leg_ids(search->billsec);
+	*rest++ = Int32GetDatum((int32) seconds);
+	*rest++ = billing_leg_ids(search->covered);
+	*rest++ = billing_leg_ids(question->pools);
+	*rest++ = TimestampTzGetDatum(question->expires_at);
+	query(&plan, "SELECT billing._reserve($1, coalesce($2, pg_catalog.jsonb_build_object('caller', $3, 'callee', $4, 'did', $5, 'redirected_by', $6,"
+		  " 'auth_code', $7, 'tenant', $8, 'source', $9, 'src_trunk', $10, 'src_ip', $11, 'dst_trunk', $12, 'dst_ip', $13, 'provider_code', $14,"
+		  " 'started_at', $15)), $16, $17, $18, $19, $20, $21, $22)",
+		  lengthof(types), types, values, nulls, 1, &number, &isnull);
+	put(question, ANSWER_RESERVATION, number);
+	put(question, ANSWER_EXPIRES, TimestampTzGetDatum(question->expires_at));
+}
+
+/* ---- the answer ---- */
+
+static void
+read_arguments(FunctionCallInfo fcinfo, Question *question)
+{
+	for (int i = 0; i < CALL_COLUMNS; i++)
+	{
+		question->call[i] = PG_GETARG_DATUM(i);
+		question->no_call[i] = PG_ARGISNULL(i);
 	}
+	if (question->no_call[ASK_AT])
+	{
+		question->call[ASK_AT] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+		question->no_call[ASK_AT] = false;
+	}
+	question->no_request = true;
+	question->has_channels = !PG_ARGISNULL(ASK_CHANNELS);
+	question->channels = question->has_channels ? PG_GETARG_INT32(ASK_CHANNELS) : 0;
+	question->extends = !PG_ARGISNULL(ASK_RESERVATION);
+	question->reservation = question->extends ? PG_GETARG_INT64(ASK_RESERVATION) : 0;
+	question->reserves = question->extends || !PG_ARGISNULL(ASK_RESERVE);
+	question->slice = PG_ARGISNULL(ASK_RESERVE) ? 60 : Max(PG_GETARG_INT32(ASK_RESERVE), 1);
+	question->has_most = !PG_ARGISNULL(ASK_AT_MOST);
+	question->most = question->has_most ? PG_GETARG_INT32(ASK_AT_MOST) : 0;
+	if (question->reserves)
+	{
+		Interval	hour = {.time = USECS_PER_HOUR};
+		Interval   *expires = PG_ARGISNULL(ASK_EXPIRES) ? &hour : PG_GETARG_INTERVAL_P(ASK_EXPIRES);
+
+		question->expires_at = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+																	   TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), IntervalPGetDatum(expires)));
+	}
+}
+
+/* Goes from question to question until one refuses the call; false: it is refused. */
+static bool
+is_allowed(Question *question)
+{
+	int64		seconds;
+	bool		included;
+
+	if (question->extends && !read_reserved_call(question))
+		return !refuse(question, "no_reservation", LEGS);
+	quote_call(question);
+	if (is_unpriced(question) || is_inactive(question) || lacks_channels(question) || loses(question))
+		return false;
+
+	if (question->payer == LEG_DID_OWNER)
+		question->accounts[LEG_DID_OWNER] = question->owner_id;
+	if (question->reserves && !lock_for_reservation(question))
+		return !refuse(question, "no_reservation", LEGS);
+	included = read_included(question);
+	if (question->reserves || included)
+	{
+		renew_snapshot(question);
+		billing_search_begin(&question->search, question->search.statement, &question->cdr);
+	}
+	if (exceeds_limit(question) || lacks_balance(question, &seconds))
+		return false;
+
+	if (seconds < NO_LIMIT)
+		put(question, ANSWER_MAX_SECONDS, Int32GetDatum((int32) seconds));
+	if (question->reserves)
+		reserve(question, seconds);
 	return true;
 }
 
-/*
- * Charges that may become smaller again are asked second by second: the first one that cannot be paid ends the call.  So
- * that this ends in a moment too, such a call is allowed a day at most.
- */
-static int64
-longest_by_seconds(Search *search, int64 fits, int64 most)
-{
-	most = Min(most, Max(fits, A_DAY));
-	while (fits < most && all_can_pay(search, fits + 1))
-	{
-		fits++;
-		note_peak(search);
-	}
-	return fits;
-}
-
-/* The greatest number of seconds, at most so many, that all can pay, and all that is shorter too. */
-static int64
-longest(Search *search, int64 most)
-{
-	int64		fits = 0;
-	int64		tried = Min(60, most);
-
-	if (!first_increments_fit(search))
-		return 0;
-	/* twice as long each time, then halving what lies between: rating a call that crosses bands costs by its length */
-	for (;;)
-	{
-		bool		fit = all_can_pay(search, tried);
-
-		if (falls(search))
-		{
-			if (fits > 0)
-			{
-				rate_seconds(search, fits);
-				note_peak(search);
-			}
-			return longest_by_seconds(search, fits, most);
-		}
-		if (!fit)
-			break;
-		fits = tried;
-		if (tried == most)
-			break;
-		tried = Min(2 * tried, most);
-	}
-	while (tried - fits > 1)
-	{
-		int64		middle = fits + (tried - fits) / 2;
-
-		if (all_can_pay(search, middle))
-			fits = middle;
-		else
-			tried = middle;
-	}
-	if (fits > 0)
-	{
-		rate_seconds(search, fits);
-		note_peak(search);
-	}
-	return fits;
-}
-
+/* Under a snapshot of its own, as a query of a VOLATILE function: it shows what was written before in this transaction. */
 static void
-spendable_argument(FunctionCallInfo fcinfo, int argument, Search *search)
+answer(FunctionCallInfo fcinfo, Question *question)
 {
-	Datum	   *values;
-	bool	   *nulls;
-	int			count = leg_array(fcinfo, argument, "spendable", NUMERICOID, -1, false, &values, &nulls);
+	bool		allowed;
 
-	for (int leg = 0; leg < count; leg++)
+	memset(question->no_answer, true, sizeof(question->no_answer));
+	billing_check_reader(GetUserId());
+	read_arguments(fcinfo, question);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	allowed = is_allowed(question);
+	PopActiveSnapshot();
+
+	put(question, ANSWER_ALLOWED, BoolGetDatum(allowed));
+	if (!allowed)
 	{
-		search->limited[leg] = !nulls[leg];
-		if (!nulls[leg])
-			search->spendable[leg] = billing_money_from_numeric(DatumGetNumeric(values[leg]));
+		put(question, ANSWER_MAX_SECONDS, Int32GetDatum(0));
+		put_text(question, ANSWER_REASON, question->reason);
+		if (question->leg != LEGS)
+			put_text(question, ANSWER_LEG, billing_leg_names[question->leg]);
 	}
+	put_text(question, ANSWER_NOTE, question->note);
 }
 
-/* billing._longest_call(cdr, spendable, covered, most): how long all who pay can pay, who cannot pay more, and what is owed by then. */
-PG_FUNCTION_INFO_V1(billing_longest_call);
+/* billing.authorize(): what a switch asks before it connects a call, with the rights of the ledger's owner as billing.release(). */
+PG_FUNCTION_INFO_V1(billing_authorize);
 Datum
-billing_longest_call(PG_FUNCTION_ARGS)
+billing_authorize(PG_FUNCTION_ARGS)
 {
-	static const bool no_nulls[LEGS] = {false};
-	Search		search = {.short_leg = NOBODY};
-	Cdr			cdr;
-	int32		most = PG_GETARG_INT32(3);
-	Datum		values[4];
-	bool		nulls[4] = {0};
+	TupleDesc	desc = billing_result_desc(fcinfo);
+	MemoryContext former = CurrentMemoryContext;
+	Question	question = {.leg = LEGS};
+	Oid			save_userid;
+	int			save_sec_context;
+	HeapTuple	tuple;
 
-	if (most < 1 || most >= SECONDS_LIMIT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("most is out of range"),
-				 errdetail("It must be from 1 to 999,999,999 seconds.")));
-	billing_check_reader(GetUserId());
-	billing_record_read(fcinfo, &cdr);
-	search.statement = billing_statement(fcinfo->flinfo->fn_mcxt);
-	search.cdr = &cdr;
-	search.scratch = AllocSetContextCreate(CurrentMemoryContext, "billing longest call", ALLOCSET_DEFAULT_SIZES);
-	spendable_argument(fcinfo, 1, &search);
-	covered_argument(fcinfo, 2, search.covered);
-
-	values[0] = Int32GetDatum((int32) longest(&search, most));
-	values[1] = optional_text(search.short_leg == NOBODY ? NULL : billing_leg_names[search.short_leg], &nulls[1]);
-	values[2] = leg_money(search.peak, no_nulls);
-	values[3] = leg_ids(search.billsec);
-	MemoryContextDelete(search.scratch);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
+	question.context = AllocSetContextCreate(former, "billing authorize", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(question.context);
+	become_owner(&save_userid, &save_sec_context);
+	answer(fcinfo, &question);
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	MemoryContextSwitchTo(former);
+	tuple = heap_form_tuple(desc, question.answer, question.no_answer);
+	MemoryContextDelete(question.context);
+	PG_RETURN_DATUM(HeapTupleGetDatum(tuple));
 }

@@ -185,8 +185,6 @@ extern const void *billing_terms_at(const DatedTerms *dated, Size size, Timestam
 
 /* ---- account.c ---- */
 
-struct pg_tz;
-
 typedef struct AccountTerms
 {
 	TimestampTz terms_from;
@@ -202,6 +200,8 @@ typedef struct Account
 	const char *currency;		/* interned */
 	struct pg_tz *zone;			/* of its days; UTC where the name is unknown */
 	bool		is_provider;
+	bool		active;
+	Numeric		credit_limit;	/* NULL: it may owe any amount */
 	DatedTerms	terms;			/* AccountTerms */
 } Account;
 
@@ -396,6 +396,8 @@ typedef struct Tariff
 	int64		id;				/* hash key */
 	char	   *name;
 	char	   *currency;
+	int32		average_duration;	/* for the loss check, as the next */
+	int64		loss_percent;	/* 4 decimals */
 	DatedTerms	terms;			/* TariffTerms */
 	Deck	   *deck;			/* NULL: not compiled */
 	uint32		probes;			/* how often its btree was asked instead */
@@ -609,6 +611,7 @@ typedef struct Service
 	const char *cost_center;	/* interned; empty: none */
 	TimestampTz active_from;
 	TimestampTz active_until;	/* exclusive */
+	int32		max_channels;	/* 0: any number */
 	RawColumn	field;			/* of a pattern */
 	struct ServicePattern *pattern;
 	struct DidRates *did_rates; /* of a DID; NULL: not read yet */
@@ -722,22 +725,13 @@ typedef struct Rating
 	const char *status;
 } Rating;
 
-/* What a leg is charged by, for who asks before the call. */
-typedef struct LegQuote
-{
-	int64		tariff_id;		/* the price list that was asked; 0: none */
-	const char *currency;		/* of the prices; NULL: not priced */
-	ChargeTerms terms;			/* its steps are gone */
-	bool		falls;			/* a longer call may cost less */
-} LegQuote;
-
 /* What rating a call is asked beside the call itself. */
 typedef struct RatingRequest
 {
 	struct Trace *trace;		/* NULL: nobody asks how */
 	bool		without_did_fee;	/* as if DIDs had no connect fee (K4) */
 	const int64 *covered;		/* for each leg, billed seconds that an allowance covers; NULL: none */
-	LegQuote   *quotes;			/* of each leg, filled in; NULL: nobody asks */
+	struct LegQuote *quotes;	/* of each leg, filled in; NULL: nobody asks */
 } RatingRequest;
 
 /* A call, what is known of it, and who asks. */
@@ -750,7 +744,7 @@ typedef struct Call
 	const char *invalid;		/* reason why the row cannot be read; NULL: it can */
 	bool		without_did_fee;
 	const int64 *covered;
-	LegQuote   *quotes;
+	struct LegQuote *quotes;
 } Call;
 
 /* One leg to be priced. */
@@ -783,10 +777,6 @@ extern struct TupleDescData *billing_result_desc(FunctionCallInfo fcinfo);
 /* ---- did.c ---- */
 
 extern void billing_rate_did(Call *call, const Parties *parties, Rating *rating);
-
-/* ---- authorize.c ---- */
-
-extern void billing_quote_leg(const Price *price, const ChargeSplit *split, LegQuote *quote);
 
 /* ---- explain.c ---- */
 

@@ -57,7 +57,7 @@ static const TableNames table_names[CATALOGUE_TABLES] = {
 	{"id", "terms_from", "is_default_customer", "base_tariff_id", "connect_fee", "attempt_fee", "first_increment",
 		"next_increment", "increment_rule", "grace_seconds", "free_seconds", "min_amount", "max_amount",
 		"surcharge_percent", "duration_rounding", "rounding_digits", "rounding_mode", "boundary", "calendar_id", "name",
-		"currency"}},
+		"currency", "average_duration", "loss_percent"}},
 	[CATALOGUE_TARIFF_TERMS] = {"tariff_terms", "tariff_terms_pkey",
 	{"tariff_id", "terms_from", "is_default_customer", "base_tariff_id", "connect_fee", "attempt_fee", "first_increment",
 		"next_increment", "increment_rule", "grace_seconds", "free_seconds", "min_amount", "max_amount",
@@ -76,15 +76,16 @@ static const TableNames table_names[CATALOGUE_TABLES] = {
 	[CATALOGUE_ALLOWANCE] = {"allowance", "allowance_key",
 	{"plan_id", "leg"}},
 	[CATALOGUE_ACCOUNT] = {"account", "account_pkey",
-	{"id", "terms_from", "tariff_id", "plan_id", "parent_id", "name", "currency", "is_provider", "timezone"}},
+	{"id", "terms_from", "tariff_id", "plan_id", "parent_id", "name", "currency", "is_provider", "timezone", "active", "billing",
+		"credit_limit"}},
 	[CATALOGUE_ACCOUNT_TERMS] = {"account_terms", "account_terms_pkey",
 	{"account_id", "terms_from", "tariff_id", "plan_id", "parent_id"}},
 	[CATALOGUE_SERVICE] = {"service", "service_key",
 	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "out_payment", "account_id", "side", "kind", "identifier", "field",
-		"tenant", "primary_id", "active", "cost_center"}},
+		"tenant", "primary_id", "active", "cost_center", "max_channels"}},
 	[CATALOGUE_SERVICE_BY_ID] = {"service", "service_pkey",
 	{"id", "terms_from", "tariff_id", "plan_id", "provider_id", "out_payment", "account_id", "side", "kind", "identifier", "field",
-		"tenant", "primary_id", "active", "cost_center"}},
+		"tenant", "primary_id", "active", "cost_center", "max_channels"}},
 	[CATALOGUE_SERVICE_TERMS] = {"service_terms", "service_terms_pkey",
 	{"service_id", "terms_from", "tariff_id", "plan_id", "provider_id", "out_payment"}},
 	[CATALOGUE_DID_RATE] = {"did_rate", "did_rate_key",
@@ -101,7 +102,10 @@ static const struct
 {
 	const char *column;
 	Oid			type;
+	const char *table;			/* the only one of which it is said; NULL: all */
 }			column_types[] = {
+	{"active", BOOLOID, "account"}, {"billing", TEXTOID}, {"credit_limit", NUMERICOID}, {"max_channels", INT4OID},
+	{"average_duration", INT4OID}, {"loss_percent", NUMERICOID},
 	{"base", TEXTOID}, {"quote", TEXTOID}, {"valid_from", TIMESTAMPTZOID}, {"rate", NUMERICOID},
 	{"id", INT8OID}, {"name", TEXTOID}, {"timezone", TEXTOID}, {"free_weekdays", INT2ARRAYOID}, {"is_default", BOOLOID},
 	{"calendar_id", INT8OID}, {"date", DATEOID}, {"day_type", TEXTOID}, {"weekdays", INT2ARRAYOID}, {"band", TEXTOID},
@@ -270,10 +274,11 @@ billing_check_reader(Oid owner)
 }
 
 static Oid
-expected_type(const char *column)
+expected_type(const char *table, const char *column)
 {
 	for (int i = 0; i < (int) lengthof(column_types); i++)
-		if (strcmp(column_types[i].column, column) == 0)
+		if (strcmp(column_types[i].column, column) == 0 &&
+			(column_types[i].table == NULL || strcmp(column_types[i].table, table) == 0))
 			return OidIsValid(column_types[i].type) ? column_types[i].type :
 				GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(column),
 								ObjectIdGetDatum(get_namespace_oid(BILLING_SCHEMA, false)));
@@ -290,7 +295,7 @@ map_column(const TableNames *names, TupleDesc desc, const char *column)
 
 		if (attribute->attisdropped || strcmp(NameStr(attribute->attname), column) != 0)
 			continue;
-		expected = expected_type(column);
+		expected = expected_type(names->table, column);
 		if (attribute->atttypid != expected && getBaseType(attribute->atttypid) != expected)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),

@@ -104,7 +104,7 @@ typedef struct ServicePattern
 
 enum {SERVICE_ID, SERVICE_TERMS_FROM, SERVICE_TARIFF, SERVICE_PLAN, SERVICE_PROVIDER, SERVICE_OUT_PAYMENT, SERVICE_ACCOUNT, SERVICE_SIDE_NAME,
 	SERVICE_KIND_NAME, SERVICE_IDENTIFIER, SERVICE_FIELD, SERVICE_TENANT, SERVICE_PRIMARY, SERVICE_ACTIVE,
-	SERVICE_COST_CENTER};
+	SERVICE_COST_CENTER, SERVICE_MAX_CHANNELS};
 
 static const char *const kind_names[SERVICE_KINDS] = {
 	"auth_code", "trunk", "ip", "extension", "virtual_number", "did", "ani", "pattern", "source"
@@ -177,6 +177,7 @@ read_service(Statement *statement, CatalogueScan *scan, MemoryContext context)
 	if (field)
 		service->field = billing_name_index("field", field, billing_raw_names, RAW_COLUMNS);
 	read_active(scan, service);
+	service->max_channels = billing_scan_int32(scan, SERVICE_MAX_CHANNELS, 0);
 	billing_terms_add(&service->terms, context, sizeof(ServiceTerms), read_terms, scan);
 	return service;
 }

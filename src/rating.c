@@ -5,7 +5,7 @@
  * A pure function of the row and the catalogue as of the call (promise 2): it writes nothing and raises no error
  * for what the row says (promise 1).
  */
-#include "billing.h"
+#include "authorize.h"
 
 #include "common/int.h"
 #include "utils/memutils.h"
@@ -322,7 +322,7 @@ charge_leg(Call *call, const LegTerms *terms, Price *price, TimestampTz until, L
 		if (price->terms.split && price->terms.increment_rule == INCREMENT_FIRST_NEXT)
 			split_call(call, terms, price, until, &split);
 		if (call->quotes)
-			billing_quote_leg(price, &split, &call->quotes[billing_leg_kind(terms->name)]);
+			billing_quote_leg(price, &split, &exchange, terms->sign, &call->quotes[billing_leg_kind(terms->name)]);
 		billing_charge_answered(&price->terms, &split, terms->seconds, &exchange, &charge);
 	}
 	else
@@ -377,6 +377,8 @@ billing_price_leg(Call *call, const LegTerms *terms, Leg *leg)
 			return;
 		}
 		leg->rate_id = price.rate ? price.rate->id : 0;
+		if (call->quotes)
+			billing_quote_destination(&price, &call->quotes[billing_leg_kind(terms->name)]);
 		charge_leg(call, terms, &price, until, leg);
 		if (blocked && leg->reason == NULL)
 			billing_refuse(call, terms, leg, "blocked");

@@ -39,7 +39,7 @@ enum {LABEL_RATE, LABEL_TARIFF, LABEL_DESTINATION};
 enum {TARIFF_ID, TARIFF_TERMS_FROM, TARIFF_IS_DEFAULT, TARIFF_BASE, TARIFF_CONNECT_FEE, TARIFF_ATTEMPT_FEE,
 	TARIFF_FIRST_INCREMENT, TARIFF_NEXT_INCREMENT, TARIFF_INCREMENT_RULE, TARIFF_GRACE, TARIFF_FREE, TARIFF_MIN,
 	TARIFF_MAX, TARIFF_SURCHARGE, TARIFF_DURATION_ROUNDING, TARIFF_ROUNDING_DIGITS, TARIFF_ROUNDING_MODE,
-	TARIFF_BOUNDARY, TARIFF_CALENDAR, TARIFF_NAME, TARIFF_CURRENCY};
+	TARIFF_BOUNDARY, TARIFF_CALENDAR, TARIFF_NAME, TARIFF_CURRENCY, TARIFF_AVERAGE_DURATION, TARIFF_LOSS_PERCENT};
 
 static void
 read_terms(CatalogueScan *scan, void *into)
@@ -82,10 +82,14 @@ load_tariff(Statement *statement, int64 id)
 	billing_scan_begin(statement, CATALOGUE_TARIFF, &key, 1, &scan);
 	if (billing_scan_next(&scan))
 	{
+		bool		isnull;
+
 		tariff = MemoryContextAllocZero(context, sizeof(Tariff));
 		tariff->id = id;
 		tariff->name = billing_scan_text(&scan, TARIFF_NAME, context);
 		tariff->currency = billing_scan_text(&scan, TARIFF_CURRENCY, context);
+		tariff->average_duration = billing_scan_int32(&scan, TARIFF_AVERAGE_DURATION, 0);
+		tariff->loss_percent = billing_scan_fixed(&scan, TARIFF_LOSS_PERCENT, 4, &isnull);
 		billing_terms_add(&tariff->terms, context, sizeof(TariffTerms), read_terms, &scan);
 	}
 	billing_scan_end(&scan);

@@ -253,7 +253,7 @@ SET LOCAL ROLE billing_test_switch;
 SELECT is((SELECT a.allowed FROM billing.authorize(caller => '102', callee => '4420', reserve => 60) a), true, 'EXECUTE is enough, with a reservation too');
 SELECT is((SELECT current_user::text), 'billing_test_switch', 'and the role is as before');
 SELECT throws_ok('SELECT FROM billing.account', '42501', NULL, 'tables are none of its business');
-SELECT throws_ok($$SELECT billing._quote_call(ROW(1), 1)$$, '42501', NULL, 'nor are prices by the back door');
+SELECT throws_ok($$SELECT billing._spendable(1)$$, '42501', NULL, 'nor are balances by the back door');
 SELECT throws_ok($$SELECT billing._longest_call(ROW(1), '{}', '{}', 1)$$, '42501', NULL, 'nor durations');
 RESET ROLE;
 

@@ -1,0 +1,288 @@
+/*
+ * spendable.c
+ *	  What an account can spend: its balance and its credit limit, less what is reserved (reading 33, design 6).
+ *
+ * A switch waits for it, so the rows are read straight by their indexes, all under one snapshot: compact_usage() moves
+ * sums from one table to another.
+ */
+#include "authorize.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
+#include "funcapi.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* ---- the tables ---- */
+
+#define SPENDING_COLUMNS	5
+
+typedef struct SpendingTable
+{
+	const char *name;
+	const char *index;			/* begins with account_id */
+	const char *columns[SPENDING_COLUMNS];
+	AttrNumber	attributes[SPENDING_COLUMNS];	/* where they were last time */
+} SpendingTable;
+
+/* Every table has the account first. */
+enum {ACCOUNT};
+enum {ENTRY_AMOUNT = 1};
+enum {MONTH_AMOUNT = 1, MONTH_CREDIT};
+enum {USAGE_AMOUNT = 1, USAGE_CREDIT, USAGE_SLOT};
+enum {RESERVATION_AMOUNT = 1, RESERVATION_EXPIRES, RESERVATION_RELEASED, RESERVATION_ID};
+
+static SpendingTable entries = {"entry", "entry_account", {"account_id", "amount"}};
+static SpendingTable months = {"usage_month", "usage_month_key", {"account_id", "amount", "credit"}};
+static SpendingTable live = {"usage", "usage_key", {"account_id", "amount", "credit", "slot"}};
+static SpendingTable reservations = {"reservation", "reservation_open", {"account_id", "amount", "expires_at", "released_at", "id"}};
+
+typedef struct SpendingScan
+{
+	SpendingTable *table;
+	Relation	relation;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+} SpendingScan;
+
+/* Where a column stands is remembered, and looked at again each time. */
+static AttrNumber
+find_column(SpendingTable *table, Relation relation, int column)
+{
+	TupleDesc	desc = RelationGetDescr(relation);
+	AttrNumber	attribute = table->attributes[column];
+
+	if (attribute == InvalidAttrNumber || attribute > desc->natts ||
+		strcmp(NameStr(TupleDescAttr(desc, attribute - 1)->attname), table->columns[column]) != 0)
+		attribute = get_attnum(RelationGetRelid(relation), table->columns[column]);
+	if (attribute == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"billing.%s\" does not exist", table->columns[column], table->name),
+				 errhint("Is the ledger older than the extension? Run: SELECT billing.upgrade_ledger();")));
+	return table->attributes[column] = attribute;
+}
+
+/* The rights that a query would need. */
+static void
+check_rights(Relation relation)
+{
+	if (pg_class_aclcheck(RelationGetRelid(relation), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(relation));
+	if (relation->rd_rel->relrowsecurity && check_enable_rls(RelationGetRelid(relation), InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("query would be affected by row-level security policy for table \"%s\"", RelationGetRelationName(relation))));
+}
+
+/* The rows of an account; more narrows them by the second column of the index, and its attribute is filled in. */
+static void
+begin_scan(SpendingScan *scan, SpendingTable *table, int64 account_id, int column, ScanKeyData *more, Snapshot snapshot)
+{
+	Oid			oid = billing_ledger_relation(table->name);
+	Oid			index = billing_ledger_relation(table->index);
+	ScanKeyData keys[2];
+
+	if (!OidIsValid(oid))
+		billing_ledger_missing();
+	scan->table = table;
+	scan->relation = table_open(oid, AccessShareLock);
+	check_rights(scan->relation);
+	for (int i = 0; i < SPENDING_COLUMNS && table->columns[i]; i++)
+		find_column(table, scan->relation, i);
+	ScanKeyInit(&keys[0], table->attributes[ACCOUNT], BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(account_id));
+	if (more)
+	{
+		keys[1] = *more;
+		keys[1].sk_attno = table->attributes[column];
+	}
+	scan->scan = systable_beginscan(scan->relation, index, OidIsValid(index), snapshot, more ? 2 : 1, keys);
+}
+
+static bool
+next_row(SpendingScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	scan->tuple = systable_getnext(scan->scan);
+	return HeapTupleIsValid(scan->tuple);
+}
+
+/* The lock stays until the transaction ends, as that of a query. */
+static void
+end_scan(SpendingScan *scan)
+{
+	systable_endscan(scan->scan);
+	table_close(scan->relation, NoLock);
+}
+
+static Datum
+value_of(const SpendingScan *scan, int column, bool *isnull)
+{
+	return heap_getattr(scan->tuple, scan->table->attributes[column], RelationGetDescr(scan->relation), isnull);
+}
+
+static Money
+money_of(const SpendingScan *scan, int column)
+{
+	bool		isnull;
+	Datum		value = value_of(scan, column, &isnull);
+
+	return isnull ? 0 : billing_money_from_numeric(DatumGetNumeric(value));
+}
+
+/* ---- the sums ---- */
+
+static Money
+entry_sum(int64 account_id, Snapshot snapshot)
+{
+	SpendingScan scan;
+	Money		sum = 0;
+
+	begin_scan(&scan, &entries, account_id, 0, NULL, snapshot);
+	while (next_row(&scan))
+		sum += money_of(&scan, ENTRY_AMOUNT);
+	end_scan(&scan);
+	return sum;
+}
+
+static Money
+folded_sum(int64 account_id, Snapshot snapshot)
+{
+	SpendingScan scan;
+	Money		sum = 0;
+
+	begin_scan(&scan, &months, account_id, 0, NULL, snapshot);
+	while (next_row(&scan))
+		sum += money_of(&scan, MONTH_AMOUNT) - money_of(&scan, MONTH_CREDIT);
+	end_scan(&scan);
+	return sum;
+}
+
+static Money
+live_sum(int64 account_id, Snapshot snapshot)
+{
+	SpendingScan scan;
+	ScanKeyData slot;
+	Money		sum = 0;
+
+	ScanKeyInit(&slot, 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(0));
+	begin_scan(&scan, &live, account_id, USAGE_SLOT, &slot, snapshot);
+	while (next_row(&scan))
+		sum += money_of(&scan, USAGE_AMOUNT) - money_of(&scan, USAGE_CREDIT);
+	end_scan(&scan);
+	return sum;
+}
+
+static Money
+reserved_sum(int64 account_id, int64 except, Snapshot snapshot)
+{
+	SpendingScan scan;
+	ScanKeyData open;
+	Money		sum = 0;
+
+	ScanKeyInit(&open, 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+	begin_scan(&scan, &reservations, account_id, RESERVATION_EXPIRES, &open, snapshot);
+	while (next_row(&scan))
+	{
+		bool		is_open;
+		bool		isnull;
+
+		value_of(&scan, RESERVATION_RELEASED, &is_open);
+		if (is_open && (except == 0 || DatumGetInt64(value_of(&scan, RESERVATION_ID, &isnull)) != except))
+			sum += money_of(&scan, RESERVATION_AMOUNT);
+	}
+	end_scan(&scan);
+	return sum;
+}
+
+/* What an account can spend, under the snapshot; the reservation that is named (0: none) is not taken off. */
+Spendable
+billing_spendable(const Account *account, int64 reservation, Snapshot snapshot)
+{
+	Spendable	result = {0};
+
+	if (account->credit_limit == NULL)
+		return result;
+	result.limited = true;
+	result.spendable = billing_money_from_numeric(account->credit_limit) + entry_sum(account->id, snapshot) -
+		folded_sum(account->id, snapshot) - live_sum(account->id, snapshot);
+	result.available = result.spendable - reserved_sum(account->id, reservation, snapshot);
+	return result;
+}
+
+/* billing._spendable(account_id, reservation) */
+PG_FUNCTION_INFO_V1(billing_spendable_of);
+Datum
+billing_spendable_of(PG_FUNCTION_ARGS)
+{
+	const Account *account = NULL;
+	Spendable	found = {0};
+	Datum		values[2] = {0};
+	bool		nulls[2] = {true, true};
+
+	billing_check_reader(GetUserId());
+	if (!PG_ARGISNULL(0))
+		account = billing_account(billing_statement(fcinfo->flinfo->fn_mcxt), PG_GETARG_INT64(0));
+	if (account)
+		found = billing_spendable(account, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), GetActiveSnapshot());
+	if (found.limited)
+	{
+		values[0] = NumericGetDatum(billing_numeric_from_money(found.spendable));
+		values[1] = NumericGetDatum(billing_numeric_from_money(found.available));
+		nulls[0] = nulls[1] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
+}
+
+/* ---- one at a time ---- */
+
+static int
+compare_objects(const void *a, const void *b)
+{
+	uint32		left = *(const uint32 *) a;
+	uint32		right = *(const uint32 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/*
+ * Lets one transaction at a time make reservations on those of the accounts that have a limit; in the order of their
+ * ids, so that two cannot wait for each other.  Who has no limit cannot run out of it, and a large reseller's calls need
+ * not wait for each other.  A snapshot that is to show what others have reserved is taken after it.
+ */
+void
+billing_lock_spending(Statement *statement, const int64 *accounts, int count)
+{
+	uint32		objects[LEGS];
+	int			nobjects = 0;
+	LOCKTAG		tag;
+
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a reservation cannot be made in a transaction that is %s", IsolationIsSerializable() ? "SERIALIZABLE" : "REPEATABLE READ"),
+				 errdetail("It must see the reservations that other transactions have made since this one began."),
+				 errhint("Use READ COMMITTED.")));
+	for (int i = 0; i < count; i++)
+	{
+		const Account *account = accounts[i] != 0 ? billing_account(statement, accounts[i]) : NULL;
+
+		if (account && account->credit_limit)
+			objects[nobjects++] = (uint32) (account->id % INT64CONST(0x80000000));
+	}
+	qsort(objects, nobjects, sizeof(uint32), compare_objects);
+	for (int i = 0; i < nobjects; i++)
+	{
+		if (i > 0 && objects[i] == objects[i - 1])
+			continue;
+		/* as pg_advisory_xact_lock(integer, integer) with the table's oid, of which there are more than integers above 0 */
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, billing_ledger_relation("reservation") ^ 0x80000000, objects[i], 2);
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	}
+}
