@@ -14,6 +14,8 @@
 /* What a price list may have at the most beside its own rows: rows read before scratch memory is reset. */
 #define ROWS_PER_RESET	1024
 
+#define LENGTHS_PER_PROBE	3	/* beside the longest */
+
 enum {RATE_ID, RATE_TARIFF, RATE_PREFIX, RATE_EXACT, RATE_DAY_TYPE, RATE_BAND, RATE_VALID_FROM, RATE_DESTINATION, RATE_PRICE,
 	RATE_FIRST_PRICE, RATE_CONNECT_FEE, RATE_ATTEMPT_FEE, RATE_FIRST_INCREMENT, RATE_NEXT_INCREMENT,
 	RATE_INCREMENT_RULE, RATE_GRACE, RATE_FREE, RATE_MIN, RATE_MAX, RATE_SURCHARGE, RATE_DURATION_ROUNDING,
@@ -392,8 +394,8 @@ add_version(RateReader *reader, CatalogueScan *scan, Versions *versions)
 }
 
 /*
- * The last prefix of the list, in dialling order, that is not behind the number, and its versions if the number begins
- * with it; false: there is none.
+ * The last prefix of the list, in dialling order, that the scan reaches, and its versions if the number begins with it;
+ * false: there is none.
  */
 static bool
 probe_index(RateReader *reader, CatalogueScan *scan, Prefix number, Versions *versions)
@@ -435,16 +437,18 @@ probe_heap(RateReader *reader, CatalogueScan *scan, Prefix number, Versions *ver
 	return versions->count > 0;
 }
 
+/* From first to number: of the prefixes of the number those that are as long as first and longer. */
 static bool
-probe_number(RateReader *reader, Tariff *tariff, Prefix number, Versions *versions)
+probe_number(RateReader *reader, Tariff *tariff, Prefix first, Prefix number, Versions *versions)
 {
 	CatalogueScan scan;
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
 	bool		found;
 
 	billing_key_int8(reader->statement, CATALOGUE_RATE, RATE_TARIFF, tariff->id, &keys[0]);
 	billing_key_datum(reader->statement, CATALOGUE_RATE, RATE_PREFIX, BTLessEqualStrategyNumber, billing_prefix_le, UInt64GetDatum(number), &keys[1]);
-	if (billing_scan_begin_backward(reader->statement, CATALOGUE_RATE, keys, 2, &scan))
+	billing_key_datum(reader->statement, CATALOGUE_RATE, RATE_PREFIX, BTGreaterEqualStrategyNumber, billing_prefix_ge, UInt64GetDatum(first), &keys[2]);
+	if (billing_scan_begin_backward(reader->statement, CATALOGUE_RATE, keys, 3, &scan))
 		found = probe_index(reader, &scan, number, versions);
 	else
 	{
@@ -477,7 +481,8 @@ choose_version(const Versions *versions, Number number, TimestampTz at, DayBand 
  *
  * A prefix stands before all that begins with it, and whatever stands between a prefix of the number and the number
  * begins with that prefix.  So the last prefix that is not behind the number tells how long those may be that it
- * begins with, and two or three descents do where each length would need one.
+ * begins with, and two or three descents do where each length would need one.  A descent asks for a few lengths only,
+ * because the server reads of a page all that the keys allow.
  */
 const Rate *
 billing_rate_probe(Statement *statement, Tariff *tariff, Number number, TimestampTz at, DayBand day)
@@ -490,18 +495,26 @@ billing_rate_probe(Statement *statement, Tariff *tariff, Number number, Timestam
 		.has_steps = has_steps(statement)
 	};
 
-	while (probe_number(&reader, tariff, symbols, &versions))
+	for (;;)
 	{
-		const Rate *found = choose_version(&versions, number, at, day);
+		Prefix		first = prefix_truncate(symbols, Max(prefix_len(symbols) - LENGTHS_PER_PROBE, 0));
+		Prefix		shortest = first;
 
-		if (found)
-			return found;
-		if (versions.count == 0)
-			symbols = prefix_common(versions.prefix, symbols);
-		else if (versions.prefix == PREFIX_EMPTY)
-			break;
-		else
-			symbols = prefix_truncate(versions.prefix, prefix_len(versions.prefix) - 1);
+		if (probe_number(&reader, tariff, first, symbols, &versions))
+		{
+			const Rate *found = choose_version(&versions, number, at, day);
+
+			if (found)
+				return found;
+			if (versions.count == 0)
+			{
+				symbols = prefix_common(versions.prefix, symbols);
+				continue;
+			}
+			shortest = versions.prefix;
+		}
+		if (shortest == PREFIX_EMPTY)
+			return NULL;
+		symbols = prefix_truncate(shortest, prefix_len(shortest) - 1);
 	}
-	return NULL;
 }

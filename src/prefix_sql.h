@@ -29,8 +29,9 @@ extern bool billing_prefix_parse(const char *s, size_t len, Node *escontext,
 /* Reads a number, by its first 15 symbols; false if it is not readable. */
 extern bool billing_prefix_of_number(Datum number, Prefix *out);
 
-/* Its operator <=, for who scans an index by it. */
+/* Its operators <= and >=, for who scans an index by them. */
 extern PGDLLEXPORT Datum billing_prefix_le(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum billing_prefix_ge(PG_FUNCTION_ARGS);
 
 /* How far a prefix is from being the longest match of a number. */
 extern double billing_prefix_miss(Prefix p, Prefix number);
