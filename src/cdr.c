@@ -5,6 +5,7 @@
 #include "accounting.h"
 
 #include "access/xact.h"
+#include "catalog/pg_trigger_d.h"
 #include "catalog/pg_type_d.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
@@ -282,11 +283,35 @@ set_int64(Datum *values, bool *nulls, RatedColumn column, int64 value)
 	values[column] = Int64GetDatum(value);
 }
 
+/* Statuses and reasons are few, and all of them constants: the text of each is made once, and found by its pointer. */
+#define CONSTANT_TEXTS	64
+
+static Datum
+constant_text(const char *value)
+{
+	static struct
+	{
+		const char *value;
+		text	   *text;
+	}			known[CONSTANT_TEXTS];
+	int			place = (uintptr_t) value / 4 % CONSTANT_TEXTS;
+
+	if (known[place].value == NULL)
+	{
+		MemoryContext former = MemoryContextSwitchTo(TopMemoryContext);
+
+		known[place].text = cstring_to_text(value);
+		known[place].value = value;
+		MemoryContextSwitchTo(former);
+	}
+	return known[place].value == value ? PointerGetDatum(known[place].text) : CStringGetTextDatum(value);
+}
+
 static void
 set_text(Datum *values, bool *nulls, RatedColumn column, const char *value)
 {
 	nulls[column] = value == NULL;
-	values[column] = value ? CStringGetTextDatum(value) : (Datum) 0;
+	values[column] = value ? constant_text(value) : (Datum) 0;
 }
 
 /* billsec and amount of a leg stand side by side */
@@ -299,7 +324,7 @@ set_charge(Datum *values, bool *nulls, RatedColumn billsec, const Leg *leg)
 	values[billsec + 1] = leg->has_amount ? NumericGetDatum(billing_numeric_from_money(leg->amount)) : (Datum) 0;
 }
 
-/* The rated columns, in the order of billing_rated_names. */
+/* The rated columns, in the order of billing_rated_names; texts among them outlive the call. */
 void
 billing_rated_columns(const Rating *rating, Datum *values, bool *nulls)
 {
@@ -548,20 +573,46 @@ rate_row(Row *row, Statement *statement, Change change)
 	put(row, row->map->rated_at, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 }
 
-static const CdrMap *
-trigger_map(FunctionCallInfo fcinfo, Relation relation)
+/* What a statement knows of the table that a trigger belongs to. */
+typedef struct Target
 {
-	CdrMap	   *map = fcinfo->flinfo->fn_extra;
+	CdrMap		map;
+	bool		last_of_insert; /* no other BEFORE trigger sees a row of an INSERT after ours */
+} Target;
 
-	if (map == NULL)
+static bool
+is_last_of_insert(const TriggerData *data)
+{
+	const TriggerDesc *triggers = data->tg_relation->trigdesc;
+
+	for (int i = triggers->numtriggers - 1; i >= 0; i--)
 	{
-		billing_check_reader(relation->rd_rel->relowner);
-		billing_require_counted(fcinfo->flinfo->fn_mcxt, relation);
-		map = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(CdrMap));
-		*map = *billing_cdr_map_of(relation);
-		fcinfo->flinfo->fn_extra = map;
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (trigger->tgoid == data->tg_trigger->tgoid)
+			return true;
+		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT))
+			return false;
 	}
-	return map;
+	return false;
+}
+
+static const Target *
+trigger_target(FunctionCallInfo fcinfo)
+{
+	const TriggerData *data = (const TriggerData *) fcinfo->context;
+	Target	   *target = fcinfo->flinfo->fn_extra;
+
+	if (target == NULL)
+	{
+		billing_check_reader(data->tg_relation->rd_rel->relowner);
+		billing_require_counted(fcinfo->flinfo->fn_mcxt, data->tg_relation);
+		target = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Target));
+		target->map = *billing_cdr_map_of(data->tg_relation);
+		target->last_of_insert = is_last_of_insert(data);
+		fcinfo->flinfo->fn_extra = target;
+	}
+	return target;
 }
 
 static void
@@ -577,6 +628,52 @@ check_trigger(FunctionCallInfo fcinfo)
 				 errdetail("It must be called as a BEFORE INSERT OR UPDATE trigger for each row.")));
 }
 
+/* A row that is inserted: rated unless it arrives with rated_at. */
+static void
+rate_inserted(FunctionCallInfo fcinfo, Row *row)
+{
+	bool		rated = !is_null(row, row->map->rated_at);
+
+	fill_raw_columns(row);
+	if (!rated)
+		rate_row(row, billing_statement(fcinfo->flinfo->fn_mcxt), CHANGE_ANY);
+}
+
+/* A row that is updated: rated again when a raw column changed or rated_at was set to null. */
+static void
+rate_updated(FunctionCallInfo fcinfo, Row *row)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	Change		change;
+
+	billing_note_update(fcinfo->flinfo->fn_mcxt, RelationGetRelid(data->tg_relation), &data->tg_trigslot->tts_tid);
+	change = find_change(row, data->tg_trigslot);
+	if (change == CHANGE_ANY)
+	{
+		renew_number(row, data->tg_trigslot, RAW_CALLER, RAW_CALLER_NUMBER);
+		renew_number(row, data->tg_trigslot, RAW_CALLEE, RAW_CALLEE_NUMBER);
+	}
+	if (is_null(row, row->map->rated_at))
+		change = CHANGE_ANY;
+	fill_raw_columns(row);
+	if (change != CHANGE_NONE)
+		rate_row(row, billing_statement(fcinfo->flinfo->fn_mcxt), change);
+}
+
+/*
+ * The usual row: it comes as columns, and nobody looks at its tuple after us, for the server forms one of the columns
+ * when it stores the row.  So they are filled in where they stand: a tuple returned would be formed by us, taken apart and
+ * formed once more.  What we got is freed, for the server forgets it when it gets it back.  A row without a start gets
+ * one, and the server then asks whether it still belongs to its partition.
+ */
+static bool
+takes_columns(const Target *target, const TupleTableSlot *slot)
+{
+	AttrNumber	started_at = target->map.raw[RAW_STARTED_AT];
+
+	return target->last_of_insert && TTS_IS_VIRTUAL(slot) && started_at != InvalidAttrNumber && !slot->tts_isnull[started_at - 1];
+}
+
 /*
  * billing.rate_cdr(): the trigger zz_rate.  A row with rated_at is stored as it arrives; an UPDATE rates again
  * when a raw column changed or rated_at was set to null (design 2).
@@ -586,40 +683,35 @@ Datum
 billing_rate_cdr(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
+	const Target *target;
 	bool		update;
 	int			natts;
 	TupleTableSlot *slot;
 	Row			row;
-	Change		change = CHANGE_ANY;
 
 	check_trigger(fcinfo);
+	target = trigger_target(fcinfo);
 	update = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 	slot = update ? data->tg_newslot : data->tg_trigslot;
+	if (!update && takes_columns(target, slot))
+	{
+		row = (Row) {&target->map, slot->tts_values, slot->tts_isnull};
+		rate_inserted(fcinfo, &row);
+		heap_freetuple(data->tg_trigtuple);
+		PG_RETURN_POINTER(data->tg_trigtuple);
+	}
+
 	slot_getallattrs(slot);
 	natts = slot->tts_tupleDescriptor->natts;
-	row.map = trigger_map(fcinfo, data->tg_relation);
-	row.values = memcpy(palloc(natts * sizeof(Datum)), slot->tts_values, natts * sizeof(Datum));
-	row.nulls = memcpy(palloc(natts * sizeof(bool)), slot->tts_isnull, natts * sizeof(bool));
-	row.changed = false;
-
+	row = (Row) {
+		.map = &target->map,
+		.values = memcpy(palloc(natts * sizeof(Datum)), slot->tts_values, natts * sizeof(Datum)),
+		.nulls = memcpy(palloc(natts * sizeof(bool)), slot->tts_isnull, natts * sizeof(bool))
+	};
 	if (update)
-	{
-		billing_note_update(fcinfo->flinfo->fn_mcxt, RelationGetRelid(data->tg_relation), &data->tg_trigslot->tts_tid);
-		change = find_change(&row, data->tg_trigslot);
-		if (change == CHANGE_ANY)
-		{
-			renew_number(&row, data->tg_trigslot, RAW_CALLER, RAW_CALLER_NUMBER);
-			renew_number(&row, data->tg_trigslot, RAW_CALLEE, RAW_CALLEE_NUMBER);
-		}
-		if (is_null(&row, row.map->rated_at))
-			change = CHANGE_ANY;
-	}
-	else if (!is_null(&row, row.map->rated_at))
-		change = CHANGE_NONE;
-
-	fill_raw_columns(&row);
-	if (change != CHANGE_NONE)
-		rate_row(&row, billing_statement(fcinfo->flinfo->fn_mcxt), change);
+		rate_updated(fcinfo, &row);
+	else
+		rate_inserted(fcinfo, &row);
 	if (!row.changed)
 		PG_RETURN_POINTER(update ? data->tg_newtuple : data->tg_trigtuple);
 	PG_RETURN_POINTER(heap_form_tuple(slot->tts_tupleDescriptor, row.values, row.nulls));

@@ -57,9 +57,12 @@ billing_decimal_scan(const char *text, int scale, int64 *value, bool *more)
  * a few nanoseconds, and numeric_out with parsing its text more than a hundred.
  */
 #define NUMERIC_BASE		10000
+#define NUMERIC_BASE_DIGITS	4
+#define STORED_DIGITS		5	/* of 64 bits */
 #define HEADER_SPECIAL		0xC000
 #define HEADER_SHORT		0x8000
 #define SHORT_NEGATIVE		0x2000
+#define SHORT_SCALE_SHIFT	7
 #define SHORT_WEIGHT_SIGN	0x0040
 #define SHORT_WEIGHT		0x003F
 #define LONG_NEGATIVE		0x4000
@@ -181,10 +184,37 @@ billing_numeric_from_fixed(Money number, int decimals)
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
+/*
+ * Money as numeric stores it, without trailing zeros: amounts are written twice a call and more, and the server's own
+ * way there divides.
+ */
 Numeric
 billing_numeric_from_money(Money money)
 {
-	return billing_numeric_from_fixed(money, MONEY_DIGITS);
+	uint64		rest = money < 0 ? (uint64) -money : (uint64) money;
+	int16		digits[STORED_DIGITS];
+	int			first = STORED_DIGITS;
+	int			last = STORED_DIGITS;
+	int			weight;
+	uint16		header = HEADER_SHORT | MONEY_DIGITS << SHORT_SCALE_SHIFT;
+	Numeric		number;
+
+	if (money > PG_INT64_MAX || money < -PG_INT64_MAX)
+		return billing_numeric_from_fixed(money, MONEY_DIGITS);
+	for (; rest > 0; rest /= NUMERIC_BASE)
+		digits[--first] = rest % NUMERIC_BASE;
+	weight = STORED_DIGITS - first - 1 - MONEY_DIGITS / NUMERIC_BASE_DIGITS;
+	while (last > first && digits[last - 1] == 0)
+		last--;
+	if (last == first)
+		weight = 0;
+	header |= (money < 0 ? SHORT_NEGATIVE : 0) | (weight < 0 ? SHORT_WEIGHT_SIGN : 0) | (weight & SHORT_WEIGHT);
+
+	number = palloc(VARHDRSZ + sizeof(header) + (last - first) * sizeof(int16));
+	SET_VARSIZE(number, VARHDRSZ + sizeof(header) + (last - first) * sizeof(int16));
+	memcpy(VARDATA(number), &header, sizeof(header));
+	memcpy(VARDATA(number) + sizeof(header), digits + first, (last - first) * sizeof(int16));
+	return number;
 }
 
 /* An amount of a row, numeric(20,8); NaN, which that type lets pass, is 0. */

@@ -163,6 +163,57 @@ SELECT is(count(*), 0::bigint, 'a rolled back call is none') FROM billing.cdr WH
 INSERT INTO billing.cdr (call_id, started_at, callee, billsec, auth_code) VALUES ('savepoint', '2026-03-02', '44', 60, 'Acme');
 SELECT is(customer_amount, 0.60, 'and may be loaded again') FROM billing.cdr WHERE call_id = 'savepoint';
 
+-- What stands beside the trigger and after it: users' triggers, generated columns, RETURNING, ON CONFLICT, MERGE.
+-- A row that nobody else looks at is filled in where it stands, any other one is handed on as a new row.
+CREATE FUNCTION pg_temp.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.custom := coalesce(NEW.custom, '{}') || jsonb_build_object(TG_NAME, concat_ws(' ', NEW.callee_number, NEW.customer_amount, NEW.status)); RETURN NEW; END $$;
+CREATE FUNCTION pg_temp.leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE FUNCTION pg_temp.beside(call text) RETURNS text LANGUAGE sql AS $$
+	SELECT concat_ws(' ', caller_number, callee_number, customer_amount, provider_amount, status, rated_at IS NOT NULL, custom) FROM billing.cdr WHERE call_id = call
+$$;
+PREPARE beside(text) AS INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec, auth_code, dst_trunk) VALUES ($1, '2026-03-02', '1', '44', 60, 'Acme', 'Gafachi');
+EXECUTE beside('alone');
+SELECT is(pg_temp.beside('alone'), '1 44 0.60000000 -0.30000000 rated t', 'a row that only zz_rate sees is rated');
+CREATE TRIGGER aaa BEFORE INSERT ON billing.cdr FOR EACH ROW EXECUTE FUNCTION pg_temp.note();
+EXECUTE beside('before');
+SELECT is(pg_temp.beside('before'), '1 44 0.60000000 -0.30000000 rated t {"aaa": ""}', 'so is one that another trigger has changed before');
+CREATE TRIGGER zzz BEFORE INSERT ON billing.cdr FOR EACH ROW EXECUTE FUNCTION pg_temp.note();
+EXECUTE beside('between');
+SELECT is(pg_temp.beside('between'), '1 44 0.60000000 -0.30000000 rated t {"aaa": "", "zzz": "44 0.60000000 rated"}', 'a trigger after zz_rate sees what it wrote, and may change the row');
+DROP TRIGGER zzz ON billing.cdr;
+CREATE TRIGGER zzz BEFORE INSERT ON billing.cdr FOR EACH ROW EXECUTE FUNCTION pg_temp.leave();
+EXECUTE beside('left');
+SELECT is(pg_temp.beside('left'), '1 44 0.60000000 -0.30000000 rated t {"aaa": ""}', 'or leave it as it is');
+DROP TRIGGER aaa ON billing.cdr;
+EXECUTE beside('after');
+SELECT is(pg_temp.beside('after'), '1 44 0.60000000 -0.30000000 rated t', 'a trigger after zz_rate alone leaves it as well');
+DROP TRIGGER zzz ON billing.cdr;
+ALTER TABLE billing.cdr ADD COLUMN margin text GENERATED ALWAYS AS (status || ' ' || (customer_amount + provider_amount) || ' ' || callee_number) STORED;
+EXECUTE beside('generated');
+SELECT is(margin, 'rated 0.30000000 44', 'a stored generated column is made of what zz_rate wrote') FROM billing.cdr WHERE call_id = 'generated';
+SELECT is(pg_temp.beside('generated'), '1 44 0.60000000 -0.30000000 rated t', 'and leaves it') FROM billing.cdr WHERE call_id = 'generated';
+WITH written AS (
+	INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec, auth_code, dst_trunk) SELECT 'returned ' || i, '2026-03-02', i, '44' || i, 60 * i, 'Acme', 'Gafachi' FROM generate_series(1, 3) AS i
+	RETURNING caller_number, callee_number, customer_amount, provider_amount, status, margin)
+SELECT is(string_agg(concat_ws(' ', caller_number, callee_number, customer_amount, provider_amount, status, margin), ', ' ORDER BY callee_number), '1 441 0.60000000 -0.30000000 rated rated 0.30000000 441, 2 442 1.20000000 -0.60000000 rated rated 0.60000000 442, 3 443 1.80000000 -0.90000000 rated rated 0.90000000 443',
+	'RETURNING returns each row as it is stored') FROM written AS w;
+ALTER TABLE billing.cdr DROP COLUMN margin;
+INSERT INTO billing.cdr (call_id, started_at, caller, callee, billsec, auth_code, dst_trunk) SELECT 'returned ' || i, '2026-03-02', i, '44' || i, 120 * i, 'Acme', 'Gafachi' FROM generate_series(1, 2) AS i
+ON CONFLICT (source, call_id, started_at) DO UPDATE SET custom = jsonb_build_array(excluded.customer_amount, excluded.status, excluded.callee_number);
+SELECT is(string_agg(pg_temp.beside('returned ' || i), ', ' ORDER BY i), '1 441 0.60000000 -0.30000000 rated t [1.20000000, "rated", "441"], 2 442 1.20000000 -0.60000000 rated t [2.40000000, "rated", "442"]',
+	'ON CONFLICT DO UPDATE reads the rated row that was excluded') FROM generate_series(1, 2) AS i;
+MERGE INTO billing.cdr AS c USING (SELECT 'merged ' || i AS call, i FROM generate_series(1, 2) AS i) AS n ON c.call_id = n.call AND c.started_at = '2026-03-02'
+WHEN NOT MATCHED THEN INSERT (call_id, started_at, caller, callee, billsec, auth_code, dst_trunk) VALUES (call, '2026-03-02', i, '44', 60 * i, 'Acme', 'Gafachi');
+SELECT is(string_agg(pg_temp.beside('merged ' || i), ', ' ORDER BY i), '1 44 0.60000000 -0.30000000 rated t, 2 44 1.20000000 -0.60000000 rated t', 'MERGE stores rated rows') FROM generate_series(1, 2) AS i;
+
+-- What one row needs is gone with it, also when it arrives rated: the server keeps a row's tuple when a trigger hands it back.
+CREATE FUNCTION pg_temp.memory() RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN to_jsonb(sum(used_bytes)) FROM pg_backend_memory_contexts; END $$;
+SET LOCAL work_mem = '64kB';
+INSERT INTO billing.cdr (call_id, started_at, callee, callee_number, billsec, auth_code, rated_at, custom) SELECT 'many ' || i, '2026-03-02', '44', '44', 60, 'Acme', CASE WHEN i % 2 = 0 THEN now() END,
+	CASE WHEN i IN (5000, 30000) THEN pg_temp.memory() END FROM generate_series(1, 30000) AS i;
+SELECT ok(max(custom::text::numeric) - min(custom::text::numeric) < 1e6, format('25,000 rows leave no memory behind: %s bytes', max(custom::text::numeric) - min(custom::text::numeric)))
+FROM billing.cdr WHERE call_id IN ('many 5000', 'many 30000');
+RESET work_mem;
+
 -- A loader has INSERT on raw columns and nothing else.
 CREATE ROLE billing_test_loader;
 GRANT USAGE ON SCHEMA billing TO billing_test_loader;
