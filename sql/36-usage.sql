@@ -96,7 +96,7 @@ BEGIN
 	-- In the order of those who load calls and then settle them.
 	LOCK TABLE billing.cdr IN SHARE ROW EXCLUSIVE MODE;
 	LOCK TABLE billing.credit IN SHARE ROW EXCLUSIVE MODE;
-	-- Slot 0 is for who folds: see compact_usage(). The same locks as in src/usage.c.
+	-- Slot 0 is for who folds: see compact_usage(). The same locks as in src/usage_write.c.
 	PERFORM pg_advisory_xact_lock('billing.usage'::regclass::oid::integer, 0);
 END $$;
 COMMENT ON FUNCTION billing._lock_accounting() IS 'Waits for everybody who writes calls, credits or folded rows of billing.usage, and holds the next ones off until the transaction ends.';
@@ -164,23 +164,23 @@ END $$;
 COMMENT ON FUNCTION billing.rebuild_usage(bigint[]) IS 'Counts the calls and credits of these accounts anew, a null among them: those without account; null: all; and writes billing.usage and billing.usage_month by that. Rows of archived calls stay as they are. Returns how many rows of billing.usage it wrote. For the ledger''s owner; whoever writes calls waits until the transaction ends. 25000 above READ COMMITTED, 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.rebuild_usage(bigint[]) FROM PUBLIC;
 
-CREATE FUNCTION billing._fold_slots(first integer, last integer) RETURNS bigint
+CREATE FUNCTION billing._fold_slots(slots integer[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on SET jit = off AS $$
 DECLARE
-	live tid[] := ARRAY(SELECT u.ctid FROM billing.usage u WHERE u.slot > 0 AND u.slot BETWEEN first AND last FOR UPDATE SKIP LOCKED);
+	live tid[] := ARRAY(SELECT u.ctid FROM billing.usage_live u WHERE u.slot = ANY (slots) FOR UPDATE SKIP LOCKED);
 	folded bigint;
 	empty_rows tid[];
 	empty_months tid[];
 BEGIN
 	WITH gone AS (
-		DELETE FROM billing.usage u WHERE u.ctid = ANY (live) AND u.slot BETWEEN first AND last
+		DELETE FROM billing.usage_live u WHERE u.ctid = ANY (live) AND u.slot = ANY (slots)
 		RETURNING u.*
 	), key AS MATERIALIZED (
 		SELECT g.account_id, g.leg, g.day, g.cost_center, g.destination, g.currency, count(*) AS rows, sum(g.calls) AS calls,
 			sum(g.answered) AS answered, sum(g.seconds) AS seconds, sum(g.billsec) AS billsec, sum(g.amount) AS amount, sum(g.credit) AS credit
 		FROM gone g GROUP BY 1, 2, 3, 4, 5, 6
 	), kept AS (
-		INSERT INTO billing.usage AS u (account_id, leg, day, cost_center, destination, currency, slot, calls, answered, seconds, billsec, amount, credit)
+		INSERT INTO billing.usage_folded AS u (account_id, leg, day, cost_center, destination, currency, slot, calls, answered, seconds, billsec, amount, credit)
 		SELECT k.account_id, k.leg, k.day, k.cost_center, k.destination, k.currency, 0, k.calls, k.answered, k.seconds, k.billsec, k.amount, k.credit
 		FROM key k
 		ON CONFLICT ON CONSTRAINT usage_key DO UPDATE SET calls = u.calls + EXCLUDED.calls, answered = u.answered + EXCLUDED.answered,
@@ -195,37 +195,29 @@ BEGIN
 	)
 	SELECT coalesce((SELECT sum(k.rows) FROM key k), 0), ARRAY(SELECT k.ctid FROM kept k WHERE k.is_empty), ARRAY(SELECT m.ctid FROM month m WHERE m.is_empty)
 	INTO folded, empty_rows, empty_months;
-	DELETE FROM billing.usage u WHERE u.ctid = ANY (empty_rows) AND u.slot = 0;
+	DELETE FROM billing.usage_folded u WHERE u.ctid = ANY (empty_rows) AND u.slot = 0;
 	DELETE FROM billing.usage_month m WHERE m.ctid = ANY (empty_months);
 	RETURN folded;
 END $$;
-COMMENT ON FUNCTION billing._fold_slots(integer, integer) IS 'Folds the rows of the slots above 0 from first to last, which nobody else is writing, into slot 0 and the months, and drops what adds up to nothing; returns how many it folded. The caller holds slot 0.';
+COMMENT ON FUNCTION billing._fold_slots(integer[]) IS 'Folds the rows of these slots above 0, which nobody else is writing, into slot 0 and the months, and drops what adds up to nothing; returns how many it folded. The caller holds slot 0.';
 
 CREATE FUNCTION billing.compact_usage() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	transactions CONSTANT integer := 1 << 30;
 	locks integer;
-	present integer := 0;
-	folded bigint := 0;
+	slots integer[];
 BEGIN
 	PERFORM billing._require_ledger();
-	-- The locks and slots of src/usage.c: see own_slot().
+	-- The locks and slots of src/usage_write.c: see own_slot().
 	locks := 'billing.usage'::regclass::oid::integer;
 	IF NOT pg_try_advisory_xact_lock(locks, 0) THEN
 		RETURN 0;
 	END IF;
-	-- One by one, as an index finds the next: live rows are many, slots are few.
-	LOOP
-		SELECT min(u.slot) INTO present FROM billing.usage u WHERE u.slot > 0 AND u.slot > present AND u.slot < transactions;
-		EXIT WHEN present IS NULL;
-		-- The statements of _fold_slots() begin after the lock is held, so that they see all that was written under it.
-		IF pg_try_advisory_xact_lock(locks, present) THEN
-			folded := folded + billing._fold_slots(present, present);
-		END IF;
-	END LOOP;
 	-- A slot of a transaction has no other writer: whose rows can be seen has ended, so that no lock is needed.
-	RETURN folded + billing._fold_slots(transactions, 2147483647);
+	slots := ARRAY(SELECT u.slot FROM (SELECT DISTINCT v.slot FROM billing.usage_live v) u WHERE u.slot >= transactions OR pg_try_advisory_xact_lock(locks, u.slot));
+	-- The statements of _fold_slots() begin after the locks are held, so that they see all that was written under them.
+	RETURN billing._fold_slots(slots);
 END $$;
 COMMENT ON FUNCTION billing.compact_usage() IS 'Folds the rows of billing.usage that loads have left in their slots into slot 0 and billing.usage_month, and drops what adds up to nothing; returns how many rows it folded. Totals stay what they are. Slots that a transaction is writing are skipped until the next time; while one compaction runs, another returns 0 at once: it never waits for a load, and no load for it. Above READ COMMITTED it folds what the transaction sees, and fails with 40001 when a row has changed since. For the ledger''s owner, from time to time; 55000 without a ledger.';
 REVOKE ALL ON FUNCTION billing.compact_usage() FROM PUBLIC;

@@ -64,7 +64,7 @@ COMMENT ON FUNCTION billing._put_archived_usage(integer, regclass) IS 'Counts th
 CREATE FUNCTION billing._add_to_folded(archive integer, sign integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET billing.usage_writer = on AS $$
 BEGIN
-	INSERT INTO billing.usage AS u (account_id, leg, day, cost_center, destination, currency, slot, part, calls, answered, seconds, billsec, amount)
+	INSERT INTO billing.usage_folded AS u (account_id, leg, day, cost_center, destination, currency, slot, part, calls, answered, seconds, billsec, amount)
 	SELECT a.account_id, a.leg, a.day, a.cost_center, a.destination, a.currency, 0, 0,
 		sign * a.calls, sign * a.answered, sign * a.seconds, sign * a.billsec, sign * a.amount
 	FROM billing.usage a WHERE a.slot = -archive AND a.calls <> 0

@@ -136,7 +136,10 @@ BEGIN
 		CROSS JOIN (VALUES ('catalogue_signal'), ('catalogue_signal_statement'), ('catalogue_signal_truncate')) s(name)
 	UNION ALL
 	SELECT p.relid, r.name::name, false
-	FROM pg_partition_tree('billing.cdr') p CROSS JOIN (VALUES ('zz_rate'), ('zz_move')) r(name);
+	FROM pg_partition_tree('billing.cdr') p CROSS JOIN (VALUES ('zz_rate'), ('zz_move')) r(name)
+	UNION ALL
+	SELECT p.relid, 'guard_usage', false
+	FROM pg_partition_tree('billing.usage') p WHERE p.isleaf;
 END $$;
 COMMENT ON FUNCTION billing._expected_triggers() IS 'The triggers that a ledger has, those of the accounting pass on billing.cdr aside, and which of them fire always.';
 

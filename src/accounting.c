@@ -321,6 +321,13 @@ begin_pass(Oid owner)
 	return pass;
 }
 
+/* What others have put on the owner's tables must not find names where the loader says; only then is it set, for it costs as much as a row. */
+void
+billing_owner_search_path(void)
+{
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 /* Writes with the rights of the table's owner, restricted: whoever loads calls needs INSERT on raw columns only (design 2). */
 static void
 end_pass(Pass *pass, Oid owner)
@@ -331,8 +338,6 @@ end_pass(Pass *pass, Oid owner)
 
 	GetUserIdAndSecContext(&save_userid, &save_sec_context);
 	SetUserIdAndSecContext(owner, save_sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	/* For triggers that the owner has put there. */
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	billing_usage_write(pass->sums);
 	billing_queue_write(pass->queue);
 	AtEOXact_GUC(true, save_nestlevel);

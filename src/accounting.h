@@ -46,6 +46,10 @@ extern UsageSums *billing_usage_sums(MemoryContext context);
 extern UsageEntry *billing_usage_entry(UsageSums *sums, const UsageKey *key);
 extern void billing_usage_write(UsageSums *sums);
 
+/* ---- accounting.c ---- */
+
+extern void billing_owner_search_path(void);
+
 /* ---- usage_write.c ---- */
 
 extern void billing_usage_write_entries(const UsageEntry *const *entries, int count);

@@ -12,6 +12,7 @@
 #include "commands/trigger.h"
 #include "lib/ilist.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -67,13 +68,33 @@ billing_statement_counted(MemoryContext query_context)
 	MemoryContextRegisterResetCallback(query_context, &query->callback);
 }
 
+/* A table that was found to be no partition of billing.cdr; attaching it, or what it is a partition of, invalidates it. */
+static Oid	elsewhere = InvalidOid;
+
+static void
+forget_elsewhere(Datum arg, Oid relation)
+{
+	if (relation == elsewhere || !OidIsValid(relation))
+		elsewhere = InvalidOid;
+}
+
+/* The server keeps no partition's ancestors in memory: looking for them costs more than rating a call. */
 static bool
 is_partition_of_cdr(Relation relation)
 {
-	Oid			cdr = billing_ledger_relation("cdr");
+	static bool registered = false;
+	Oid			cdr;
 
-	return relation->rd_rel->relispartition && OidIsValid(cdr) &&
-		list_member_oid(get_partition_ancestors(RelationGetRelid(relation)), cdr);
+	if (!relation->rd_rel->relispartition || RelationGetRelid(relation) == elsewhere)
+		return false;
+	if (!registered)
+		CacheRegisterRelcacheCallback(forget_elsewhere, (Datum) 0);
+	registered = true;
+	cdr = billing_ledger_relation("cdr");
+	if (OidIsValid(cdr) && list_member_oid(get_partition_ancestors(RelationGetRelid(relation)), cdr))
+		return true;
+	elsewhere = RelationGetRelid(relation);
+	return false;
 }
 
 /*

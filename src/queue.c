@@ -332,6 +332,7 @@ billing_queue_write(CreditQueue *queue)
 {
 	if (!queue->pools && !queue->sessions && !queue->unknown)
 		return;
+	billing_owner_search_path();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	if (queue->pools)

@@ -2,10 +2,10 @@
  * usage_write.c
  *	  How the sums of a statement get into billing.usage.
  *
- * Rows are written without queries, for planning and starting one cost more than the call.  As create_ledger() makes it,
- * billing.usage has no row trigger but the guard, and then its rows are written straight to the table and its indexes;
- * where somebody has added columns, constraints or triggers, through the executor's simple operations, which serve them all
- * (as logical replication does).  Statement triggers do not fire.
+ * They go to its partition of live rows, without queries, for planning and starting one cost more than the call.  As
+ * create_ledger() makes it, billing.usage_live has no row trigger but the guard, and then rows are written straight to the
+ * table and its index; where somebody has added columns, constraints or triggers, through the executor's simple
+ * operations, which serve them all (as logical replication does).  Statement triggers do not fire.
  */
 #include "accounting.h"
 
@@ -92,16 +92,23 @@ static const char *const column_names[USAGE_COLUMNS] = {
 
 static const Oid key_equality[KEY_COLUMNS] = {F_INT8EQ, F_INT4EQ, F_DATE_EQ, F_INT4EQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ};
 
+#define ROWS_AT_ONCE	256
+
 typedef struct UsageWriter
 {
 	MemoryContext context;		/* of the whole write */
-	Relation	usage;
+	MemoryContext row_context;	/* of the rows that are written together */
+	Relation	usage;			/* billing.usage_live */
 	bool		plain;			/* as create_ledger() made it */
 	AttrNumber	columns[USAGE_COLUMNS];
-	TupleTableSlot *former;
-	TupleTableSlot *row;
 	int32		slot;
 	int32		part;
+	TupleTableSlot *former;		/* the row that is being changed, and what becomes of it */
+	TupleTableSlot *row;
+	TupleTableSlot *added[ROWS_AT_ONCE];	/* rows that are to be stored, with the hashes of their keys */
+	uint32		hashes[ROWS_AT_ONCE];
+	int			count;
+	BulkInsertState bulk;		/* NULL: few rows */
 	EState	   *estate;			/* NULL: the executor was not needed yet */
 	EPQState	epq;
 	ResultRelInfo *result;
@@ -145,7 +152,7 @@ usage_column(Relation usage, int column)
 	return attribute;
 }
 
-/* What triggers, constraints and indexes need; most statements change a row or two in place and need none of it. */
+/* What triggers, constraints and indexes need; a statement that changes rows in place needs none of it. */
 static void
 open_executor(UsageWriter *writer)
 {
@@ -181,12 +188,13 @@ close_executor(UsageWriter *writer)
 static void
 open_writer(UsageWriter *writer)
 {
-	Oid			usage = billing_ledger_relation("usage");
+	Oid			usage = billing_ledger_relation("usage_live");
 
 	if (!OidIsValid(usage))
 		billing_ledger_missing();
 	memset(writer, 0, sizeof(UsageWriter));
 	writer->context = CurrentMemoryContext;
+	writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "billing usage row", ALLOCSET_DEFAULT_SIZES);
 	writer->usage = table_open(usage, RowExclusiveLock);
 	writer->plain = is_plain(writer->usage);
 	for (int i = 0; i < USAGE_COLUMNS; i++)
@@ -196,16 +204,24 @@ open_writer(UsageWriter *writer)
 	if (writer->plain)
 		CheckCmdReplicaIdentity(writer->usage, CMD_UPDATE);
 	else
+	{
+		billing_owner_search_path();
 		open_executor(writer);
+	}
 }
 
 static void
 close_writer(UsageWriter *writer)
 {
+	for (int i = 0; i < ROWS_AT_ONCE && writer->added[i]; i++)
+		ExecDropSingleTupleTableSlot(writer->added[i]);
 	ExecDropSingleTupleTableSlot(writer->former);
 	ExecDropSingleTupleTableSlot(writer->row);
+	if (writer->bulk)
+		FreeBulkInsertState(writer->bulk);
 	close_executor(writer);
 	table_close(writer->usage, NoLock);
+	MemoryContextDelete(writer->row_context);
 
 	/* What runs next in this transaction sees the rows, and may write them again. */
 	CommandCounterIncrement();
@@ -232,7 +248,10 @@ entry_values(const UsageWriter *writer, const UsageEntry *entry, Datum *values)
 
 /* ---- finding the row of a key ---- */
 
-/* Where the last rows of a key were written: a hint, for the row is compared before it is used. */
+/*
+ * Where the last rows of a key were written: a hint, for the row is compared before it is used.  What is not remembered is
+ * not looked for either: a second row of a key is as good as the first one, and compact_usage() folds both.
+ */
 typedef struct Remembered
 {
 	uint32		hash;
@@ -251,7 +270,8 @@ hash_entry(const UsageWriter *writer, const UsageKey *key)
 
 	hash = hash_combine(hash, hash_bytes((const unsigned char *) key->destination, strlen(key->destination)));
 	hash = hash_combine(hash, hash_bytes((const unsigned char *) key->cost_center, strlen(key->cost_center)));
-	return hash_combine(hash, hash_bytes_uint32((uint32) writer->slot ^ ((uint32) writer->part << 16)));
+	hash = hash_combine(hash, hash_bytes_uint32((uint32) writer->slot ^ ((uint32) writer->part << 16)));
+	return hash != 0 ? hash : 1;	/* 0: not to be remembered */
 }
 
 static void
@@ -295,36 +315,6 @@ find_remembered(UsageWriter *writer, uint32 hash, const Datum *values, bool has_
 		return true;
 	ExecClearTuple(writer->former);
 	return false;
-}
-
-/* The row of our slot for this key, whoever wrote it last: nobody else does now. */
-static bool
-find_indexed(UsageWriter *writer, const Datum *values, bool has_account)
-{
-	Oid			index_oid = billing_ledger_relation("usage_key");
-	ScanKeyData keys[KEY_COLUMNS];
-	Relation	index;
-	IndexScanDesc scan;
-	bool		found;
-
-	if (!OidIsValid(index_oid))
-		billing_ledger_missing();
-	for (int i = 0; i < KEY_COLUMNS; i++)
-	{
-		bool		isnull = i == KEY_ACCOUNT && !has_account;
-
-		ScanKeyEntryInitialize(&keys[i], isnull ? SK_ISNULL | SK_SEARCHNULL : 0, i + 1,
-							   isnull ? InvalidStrategy : BTEqualStrategyNumber, InvalidOid,
-							   key_equality[i] == F_TEXTEQ ? DEFAULT_COLLATION_OID : InvalidOid,
-							   isnull ? InvalidOid : key_equality[i], isnull ? (Datum) 0 : values[i]);
-	}
-	index = index_open(index_oid, RowExclusiveLock);
-	scan = compat_index_beginscan(writer->usage, index, SnapshotSelf, KEY_COLUMNS);
-	index_rescan(scan, keys, KEY_COLUMNS, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, writer->former);
-	index_endscan(scan);
-	index_close(index, NoLock);
-	return found;
 }
 
 /* ---- writing a row ---- */
@@ -392,177 +382,124 @@ form_changed(UsageWriter *writer, const Datum *values)
 	ExecStoreVirtualTuple(row);
 }
 
-/* Straight to the table; indexes only where the row is new or has not found room on its page. */
 static void
-store_plain(UsageWriter *writer, bool found)
+insert_index_entries(UsageWriter *writer, TupleTableSlot *row, bool update, compat_UpdateIndexes indexes)
 {
-	compat_UpdateIndexes update_indexes = compat_all_indexes;
-
-	if (found)
-		simple_table_tuple_update(writer->usage, &writer->former->tts_tid, writer->row, GetActiveSnapshot(), &update_indexes);
-	else
-		simple_table_tuple_insert(writer->usage, writer->row);
-	if (update_indexes)
-	{
-		open_executor(writer);
-		compat_ExecInsertIndexTuples(writer->result, writer->row, writer->estate, found, update_indexes);
-	}
+	open_executor(writer);
+	compat_ExecInsertIndexTuples(writer->result, row, writer->estate, update, indexes);
+	ResetPerTupleExprContext(writer->estate);
 }
 
 /* In the memory of the whole query: what triggers keep between two rows lives where they are called. */
 static void
-store_row(UsageWriter *writer, bool found)
+store_by_executor(UsageWriter *writer, TupleTableSlot *row, bool found)
 {
-	MemoryContext former;
+	MemoryContext former = MemoryContextSwitchTo(writer->estate->es_query_cxt);
 
-	if (writer->plain)
-	{
-		store_plain(writer, found);
-		return;
-	}
-	former = MemoryContextSwitchTo(writer->estate->es_query_cxt);
 	writer->estate->es_output_cid = GetCurrentCommandId(true);
 	if (found)
-		ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, writer->former, writer->row);
+		ExecSimpleRelationUpdate(writer->result, writer->estate, &writer->epq, writer->former, row);
 	else
-		ExecSimpleRelationInsert(writer->result, writer->estate, writer->row);
+		ExecSimpleRelationInsert(writer->result, writer->estate, row);
 	MemoryContextSwitchTo(former);
+	ResetPerTupleExprContext(writer->estate);
+}
+
+/* The row that was found; the index only where it has not found room on its page. */
+static void
+change_row(UsageWriter *writer, uint32 hash, const Datum *values)
+{
+	compat_UpdateIndexes indexes = compat_all_indexes;
+
+	form_changed(writer, values);
+	if (!writer->plain)
+		store_by_executor(writer, writer->row, true);
+	else
+	{
+		simple_table_tuple_update(writer->usage, &writer->former->tts_tid, writer->row, GetActiveSnapshot(), &indexes);
+		if (indexes)
+			insert_index_entries(writer, writer->row, true, indexes);
+	}
+	remember_row(writer, hash, &writer->row->tts_tid);
+	ExecClearTuple(writer->former);
+}
+
+/* ---- rows that are stored together ---- */
+
+static void
+store_added(UsageWriter *writer)
+{
+	if (writer->plain && writer->count > 0)
+		table_multi_insert(writer->usage, writer->added, writer->count, GetCurrentCommandId(true), 0, writer->bulk);
+	for (int i = 0; i < writer->count; i++)
+	{
+		if (writer->plain)
+			insert_index_entries(writer, writer->added[i], false, compat_all_indexes);
+		else
+			store_by_executor(writer, writer->added[i], false);
+		if (writer->hashes[i] != 0)
+			remember_row(writer, writer->hashes[i], &writer->added[i]->tts_tid);
+	}
+	writer->count = 0;
+	MemoryContextReset(writer->row_context);
+}
+
+static void
+add_new_row(UsageWriter *writer, const UsageEntry *entry, uint32 hash, const Datum *values)
+{
+	TupleTableSlot **row = &writer->added[writer->count];
+
+	if (*row == NULL)
+	{
+		MemoryContext former = MemoryContextSwitchTo(writer->context);
+
+		*row = table_slot_create(writer->usage, NULL);
+		MemoryContextSwitchTo(former);
+	}
+	form_row(writer, entry, values, *row);
+	writer->hashes[writer->count++] = hash;
 }
 
 static void
 write_entry(UsageWriter *writer, const UsageEntry *entry)
 {
-	uint32		hash = hash_entry(writer, &entry->key);
+	MemoryContext former = MemoryContextSwitchTo(writer->row_context);
+	/* A statement with many keys has few that an earlier one had. */
+	uint32		hash = writer->bulk ? 0 : hash_entry(writer, &entry->key);
 	Datum		values[USAGE_COLUMNS];
-	bool		found;
 
+	CHECK_FOR_INTERRUPTS();
 	entry_values(writer, entry, values);
-	found = find_remembered(writer, hash, values, entry->key.has_account) ||
-		find_indexed(writer, values, entry->key.has_account);
-	if (found)
-		form_changed(writer, values);
+	if (hash != 0 && find_remembered(writer, hash, values, entry->key.has_account))
+		change_row(writer, hash, values);
 	else
-		form_row(writer, entry, values, writer->row);
-	store_row(writer, found);
-	remember_row(writer, hash, &writer->row->tts_tid);
-	ExecClearTuple(writer->former);
-	if (writer->estate)
-		ResetPerTupleExprContext(writer->estate);
+		add_new_row(writer, entry, hash, values);
+	MemoryContextSwitchTo(former);
+	/* The executor forgets the defaults of a row with the row before. */
+	if (writer->count == (writer->plain ? ROWS_AT_ONCE : 1))
+		store_added(writer);
 }
-
-/* ---- many rows ---- */
 
 #define MANY_ENTRIES	64
-#define ROWS_AT_ONCE	256
 
-/*
- * Many keys at once go into the transaction's own slot, under a part that only this write has: no row of theirs can be there
- * yet, so none is looked for, and they are stored page by page.  compact_usage() folds them with the others.
- */
-static void
-write_many(UsageWriter *writer, const UsageEntry *const *entries, int count, MemoryContext context)
-{
-	BulkInsertState bulk = GetBulkInsertState();
-	TupleTableSlot *rows[ROWS_AT_ONCE];
-	int			nrows = Min(count, ROWS_AT_ONCE);
-
-	open_executor(writer);
-	for (int i = 0; i < nrows; i++)
-		rows[i] = table_slot_create(writer->usage, NULL);
-	for (int done = 0; done < count; done += nrows)
-	{
-		MemoryContext former = MemoryContextSwitchTo(context);
-
-		CHECK_FOR_INTERRUPTS();
-		nrows = Min(count - done, ROWS_AT_ONCE);
-		for (int i = 0; i < nrows; i++)
-		{
-			Datum		values[USAGE_COLUMNS];
-
-			entry_values(writer, entries[done + i], values);
-			form_row(writer, entries[done + i], values, rows[i]);
-		}
-		table_multi_insert(writer->usage, rows, nrows, GetCurrentCommandId(true), 0, bulk);
-		for (int i = 0; i < nrows; i++)
-		{
-			compat_ExecInsertIndexTuples(writer->result, rows[i], writer->estate, false, compat_all_indexes);
-			ResetPerTupleExprContext(writer->estate);
-		}
-		MemoryContextSwitchTo(former);
-		MemoryContextReset(context);
-	}
-	for (int i = 0; i < Min(count, ROWS_AT_ONCE); i++)
-		ExecDropSingleTupleTableSlot(rows[i]);
-	FreeBulkInsertState(bulk);
-}
-
-/* Whether the transaction's slot is free of others' rows: transactions 2^30 apart have the same. */
-static bool
-is_ours(UsageWriter *writer, int32 slot)
-{
-	static uint32 transaction = 0;
-	Oid			index_oid = billing_ledger_relation("usage_live");
-	Relation	index;
-	IndexScanDesc scan;
-	ScanKeyData key;
-	bool		found;
-
-	if (transaction == compat_local_transaction())
-		return true;
-	if (!OidIsValid(index_oid))
-		return false;
-	ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, InvalidOid, F_INT4EQ, Int32GetDatum(slot));
-	index = index_open(index_oid, AccessShareLock);
-	scan = compat_index_beginscan(writer->usage, index, SnapshotSelf, 1);
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, writer->former);
-	index_endscan(scan);
-	index_close(index, NoLock);
-	ExecClearTuple(writer->former);
-	if (!found)
-		transaction = compat_local_transaction();
-	return !found;
-}
-
-static void
-write_few(UsageWriter *writer, const UsageEntry *const *entries, int count, MemoryContext context)
-{
-	for (int i = 0; i < count; i++)
-	{
-		MemoryContext former = MemoryContextSwitchTo(context);
-
-		CHECK_FOR_INTERRUPTS();
-		write_entry(writer, entries[i]);
-		MemoryContextSwitchTo(former);
-		MemoryContextReset(context);
-	}
-}
-
-/* Adds the entries, which are in the order of usage_key, to billing.usage. */
+/* Adds the entries to billing.usage. */
 void
 billing_usage_write_entries(const UsageEntry *const *entries, int count)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "billing usage row", ALLOCSET_DEFAULT_SIZES);
 	bool		may_write = billing_usage_writer;
-	int32		writes = count_write();
 	UsageWriter writer;
 
 	open_writer(&writer);
+	writer.slot = own_slot(billing_ledger_relation("usage"));
+	writer.part = count_write() / WRITES_PER_PART;
+	if (count >= MANY_ENTRIES)
+		writer.bulk = GetBulkInsertState();
 	billing_usage_writer = true;
 	PG_TRY();
 	{
-		if (count >= MANY_ENTRIES && writer.plain && is_ours(&writer, transaction_slot()))
-		{
-			writer.slot = transaction_slot();
-			writer.part = -1 - writes;
-			write_many(&writer, entries, count, context);
-		}
-		else
-		{
-			writer.slot = own_slot(RelationGetRelid(writer.usage));
-			writer.part = writes / WRITES_PER_PART;
-			write_few(&writer, entries, count, context);
-		}
+		for (int i = 0; i < count; i++)
+			write_entry(&writer, entries[i]);
+		store_added(&writer);
 	}
 	PG_FINALLY();
 	{
@@ -570,5 +507,4 @@ billing_usage_write_entries(const UsageEntry *const *entries, int count)
 	}
 	PG_END_TRY();
 	close_writer(&writer);
-	MemoryContextDelete(context);
 }

@@ -87,3 +87,7 @@ CREATE TRIGGER guard_usage BEFORE INSERT ON billing.usage
 -- A row trigger would lock each row that the pass updates.
 CREATE TRIGGER guard_usage_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON billing.usage
 	FOR EACH STATEMENT EXECUTE FUNCTION billing.guard_usage();
+CREATE TRIGGER guard_usage_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON billing.usage_live
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.guard_usage();
+CREATE TRIGGER guard_usage_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON billing.usage_folded
+	FOR EACH STATEMENT EXECUTE FUNCTION billing.guard_usage();

@@ -91,7 +91,7 @@ SELECT is(pg_temp.found(v.planted), v.findings, 'issue 4.9: ' || v.what) FROM (V
 SELECT is(pg_temp.found(v.planted), v.findings, 'issue 4.9: ' || v.what) FROM (VALUES
 	('a disabled guard', 'ALTER TABLE billing.rate DISABLE TRIGGER keep_rate_update', 'trigger'),
 	('a guard that is gone', 'DROP TRIGGER keep_rate_update ON billing.rate', 'trigger'),
-	('a guard of replicas', 'ALTER TABLE billing.usage ENABLE REPLICA TRIGGER guard_usage', 'trigger'),
+	('a guard of replicas', 'ALTER TABLE billing.usage_live ENABLE REPLICA TRIGGER guard_usage', 'trigger'),
 	('a signal that is not ALWAYS', 'ALTER TABLE billing.tariff ENABLE TRIGGER catalogue_signal', 'trigger'),
 	('what pg_restore --disable-triggers leaves', 'ALTER TABLE billing.tariff DISABLE TRIGGER ALL; ALTER TABLE billing.tariff ENABLE TRIGGER ALL', 'trigger; trigger; trigger'),
 	('no rating', 'ALTER TABLE billing.cdr_default DISABLE TRIGGER zz_rate', 'trigger'),
