@@ -109,6 +109,7 @@ typedef struct Catalogue
 	struct DefaultTariffs *default_tariffs;
 	dlist_head	decks;			/* least recently used first */
 	Size		deck_bytes;
+	uint64		lookups;		/* in price lists */
 } Catalogue;
 
 /* An executor query in which calls are rated; all that it reads is read under its snapshot. */
@@ -146,6 +147,7 @@ extern _Noreturn void billing_ledger_missing(void);
 extern Statement *billing_latest_statement(MemoryContext context);
 extern HTAB *billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize);
 extern const TableMap *billing_table_map(Statement *statement, CatalogueTable table);
+extern uint64 billing_count_entries(Statement *statement, CatalogueTable table, ScanKey key, uint64 limit);
 extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
 extern void billing_key_int8(Statement *statement, CatalogueTable table, int column, int64 value, ScanKey key);
 extern void billing_key_text(Statement *statement, CatalogueTable table, int column, const char *value, Size length, ScanKey key);
@@ -369,8 +371,13 @@ extern const Rate *billing_rate_choose(const Rate *rates, int nrates, TimestampT
 extern int	billing_rate_compare(const void *a, const void *b);
 extern void billing_rate_terms(const ChargeTerms *defaults, const Rate *rate, ChargeTerms *terms);
 
-extern Deck *billing_deck_load(Statement *statement, struct Tariff *tariff);
+extern Deck *billing_deck_load(Statement *statement, struct Tariff *tariff, Size limit);
+extern uint64 billing_count_rates(Statement *statement, struct Tariff *tariff, uint64 limit);
 extern const Rate *billing_rate_probe(Statement *statement, struct Tariff *tariff, Number number, TimestampTz at, DayBand day);
+
+/* ---- deck_cache.c ---- */
+
+extern const Rate *billing_tariff_rate(Statement *statement, struct Tariff *tariff, Number number, TimestampTz at, DayBand day);
 
 /* What a rate is reported under. */
 typedef struct RateLabel
@@ -400,8 +407,11 @@ typedef struct Tariff
 	int64		loss_percent;	/* 4 decimals */
 	DatedTerms	terms;			/* TariffTerms */
 	Deck	   *deck;			/* NULL: not compiled */
-	uint32		probes;			/* how often its btree was asked instead */
-	int			too_large;		/* the largest billing.deck_memory that it did not fit */
+	uint64		probes;			/* how often its btree was asked instead */
+	uint64		next_try;		/* to compile it, when it has been probed so often */
+	uint64		rows;			/* of the index; 0: not counted */
+	uint64		heat_epoch;
+	uint32		heat;			/* how often it was asked of late, in heat_epoch */
 } Tariff;
 
 /* A price that was found: the rate, who holds it, and what is charged by it. */

@@ -643,6 +643,31 @@ open_scan(Statement *statement, CatalogueTable table, CatalogueScan *scan)
 	scan->nulls = palloc(RelationGetDescr(scan->relation)->natts * sizeof(bool));
 }
 
+/* How many entries the index has for its first column, at most the limit; without the index about the rows of the table. */
+uint64
+billing_count_entries(Statement *statement, CatalogueTable table, ScanKey key, uint64 limit)
+{
+	const TableMap *map = billing_table_map(statement, table);
+	uint64		entries = 0;
+	Relation	relation;
+	Relation	index;
+	IndexScanDesc scan;
+
+	if (!OidIsValid(map->index))
+		return Min(billing_estimated_rows(statement, table), limit);
+	relation = table_open(map->relation, NoLock);
+	index = index_open(map->index, AccessShareLock);
+	key->sk_attno = 1;
+	scan = compat_index_beginscan(relation, index, statement->snapshot, 1);
+	index_rescan(scan, key, 1, NULL, 0);
+	while (entries < limit && index_getnext_tid(scan, ForwardScanDirection))
+		entries++;
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	table_close(relation, NoLock);
+	return entries;
+}
+
 /* By the table's index where the keys are its first columns; without keys, or without the index, by the heap. */
 void
 billing_scan_begin(Statement *statement, CatalogueTable table, ScanKey keys, int nkeys, CatalogueScan *scan)

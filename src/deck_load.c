@@ -261,25 +261,19 @@ read_rate(RateReader *reader, CatalogueScan *scan, Rate *rate)
 
 /* ---- all rates of a tariff ---- */
 
-static Size
-memory_limit(void)
-{
-	return (Size) billing_deck_memory * 1024;
-}
-
 /*
- * Reads the rates into deck->rates; false: they do not fit the memory that decks may use.  The scan keeps memory of
+ * Reads the rates into deck->rates; false: they do not fit.  The scan keeps memory of
  * its own in the context in which it is advanced, so only what is made of a row goes into the one that is reset.
  */
 static bool
-read_rates(RateReader *reader, Tariff *tariff, Deck *deck)
+read_rates(RateReader *reader, Tariff *tariff, Deck *deck, Size limit)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "billing rates", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext row = AllocSetContextCreate(scratch, "billing rate", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext former = MemoryContextSwitchTo(scratch);
 	CatalogueScan scan;
 	ScanKeyData key;
-	Size		room = 1024;
+	Size		room = tariff->rows + 1;	/* as many as the index has, dead ones included */
 	bool		fit = true;
 
 	deck->rates = MemoryContextAllocHuge(deck->context, room * sizeof(Rate));
@@ -290,7 +284,7 @@ read_rates(RateReader *reader, Tariff *tariff, Deck *deck)
 		if (deck->nrates == room)
 		{
 			room *= 2;
-			fit = MemoryContextMemAllocated(deck->context, true) + room * sizeof(Rate) <= memory_limit();
+			fit = MemoryContextMemAllocated(deck->context, true) + room * sizeof(Rate) <= limit;
 			if (!fit)
 				break;
 			deck->rates = repalloc_huge(deck->rates, room * sizeof(Rate));
@@ -307,30 +301,11 @@ read_rates(RateReader *reader, Tariff *tariff, Deck *deck)
 	return fit;
 }
 
-/* The least recently used decks go until there is room for another. */
-static void
-evict_decks(Catalogue *catalogue, Size needed)
-{
-	while (catalogue->deck_bytes + needed > memory_limit() && !dlist_is_empty(&catalogue->decks))
-	{
-		Deck	   *oldest = dlist_container(Deck, node, dlist_pop_head_node(&catalogue->decks));
-
-		catalogue->deck_bytes -= oldest->bytes;
-		oldest->tariff->deck = NULL;
-		oldest->tariff->probes = 0;
-		MemoryContextDelete(oldest->context);
-	}
-}
-
-/*
- * Compiles the tariff, or marks it as too large.  The deck is made under the statement's context and only then
- * handed to the catalogue, so an error on the way leaves nothing behind.
- */
+/* Compiles the tariff, in a context of its own below the current one; NULL: it does not fit. */
 Deck *
-billing_deck_load(Statement *statement, Tariff *tariff)
+billing_deck_load(Statement *statement, Tariff *tariff, Size limit)
 {
-	Catalogue  *catalogue = statement->catalogue;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "billing deck", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "billing deck", ALLOCSET_START_SMALL_SIZES);
 	Deck	   *deck = MemoryContextAllocZero(context, sizeof(Deck));
 	RateReader	reader = {
 		.statement = statement,
@@ -338,29 +313,28 @@ billing_deck_load(Statement *statement, Tariff *tariff)
 		.has_steps = has_steps(statement)
 	};
 
+	MemoryContextSetIdentifier(context, tariff->name);
 	deck->context = context;
 	deck->tariff = tariff;
-	if (read_rates(&reader, tariff, deck))
+	if (!read_rates(&reader, tariff, deck, limit))
 	{
-		qsort(deck->rates, deck->nrates, sizeof(Rate), billing_rate_compare);
-		billing_deck_build(deck);
-		deck->bytes = MemoryContextMemAllocated(context, true);
-	}
-	else
-		deck->bytes = SIZE_MAX;
-
-	if (deck->bytes > memory_limit())
-	{
-		tariff->too_large = billing_deck_memory;
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	evict_decks(catalogue, deck->bytes);
-	MemoryContextSetParent(context, catalogue->context);
-	catalogue->deck_bytes += deck->bytes;
-	dlist_push_tail(&catalogue->decks, &deck->node);
-	tariff->deck = deck;
+	qsort(deck->rates, deck->nrates, sizeof(Rate), billing_rate_compare);
+	billing_deck_build(deck);
+	deck->bytes = MemoryContextMemAllocated(context, true);
 	return deck;
+}
+
+/* How many rates the tariff has, at most the limit. */
+uint64
+billing_count_rates(Statement *statement, Tariff *tariff, uint64 limit)
+{
+	ScanKeyData key;
+
+	billing_key_int8(statement, CATALOGUE_RATE, RATE_TARIFF, tariff->id, &key);
+	return billing_count_entries(statement, CATALOGUE_RATE, &key, limit);
 }
 
 /* ---- the rates of one number ---- */

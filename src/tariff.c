@@ -10,9 +10,7 @@
 
 #define BASE_DEPTH		4		/* base tariffs below a tariff (design 3) */
 
-/* A rate is looked up in the btree until that has cost about as much as compiling the list would. */
-#define LEAST_PROBES	16
-#define MOST_PROBES		4096
+#define LEAST_PROBES	16		/* of its btree before a price list may be compiled */
 
 typedef struct TariffEntry
 {
@@ -86,6 +84,7 @@ load_tariff(Statement *statement, int64 id)
 
 		tariff = MemoryContextAllocZero(context, sizeof(Tariff));
 		tariff->id = id;
+		tariff->next_try = LEAST_PROBES;
 		tariff->name = billing_scan_text(&scan, TARIFF_NAME, context);
 		tariff->currency = billing_scan_text(&scan, TARIFF_CURRENCY, context);
 		tariff->average_duration = billing_scan_int32(&scan, TARIFF_AVERAGE_DURATION, 0);
@@ -221,33 +220,6 @@ billing_default_tariff(Statement *statement, TimestampTz at)
 
 /* ---- the price of a number ---- */
 
-/* Probes that cost about as much as compiling: a row of the table is read in a hundredth of a probe. */
-static uint32
-probes_worth_a_deck(Statement *statement)
-{
-	uint64		rows = billing_estimated_rows(statement, CATALOGUE_RATE);
-
-	return (uint32) Max(LEAST_PROBES, Min(MOST_PROBES, rows / 100));
-}
-
-static const Rate *
-find_rate(Statement *statement, Tariff *tariff, Number number, TimestampTz at, DayBand day)
-{
-	if (tariff->deck == NULL && tariff->too_large < billing_deck_memory)
-	{
-		if (tariff->probes >= LEAST_PROBES && tariff->probes >= probes_worth_a_deck(statement))
-			billing_deck_load(statement, tariff);
-		else
-			tariff->probes++;
-	}
-	if (tariff->deck)
-	{
-		dlist_move_tail(&statement->catalogue->decks, &tariff->deck->node);
-		return billing_deck_find(tariff->deck, number, at, day);
-	}
-	return billing_rate_probe(statement, tariff, number, at, day);
-}
-
 /* The day and band of the tariff's calendar; without one every day is the same. */
 static void
 day_of(Statement *statement, const TariffTerms *terms, TimestampTz at, TimestampTz instant, Price *price, TimestampTz *until)
@@ -284,7 +256,7 @@ billing_tariff_price(const void *tariff_source, TimestampTz instant, Price *pric
 		if (terms == NULL)
 			return false;
 		day_of(source->statement, terms, source->at, instant, price, until);
-		price->rate = find_rate(source->statement, tariff, source->number, source->at, price->day);
+		price->rate = billing_tariff_rate(source->statement, tariff, source->number, source->at, price->day);
 		if (price->rate)
 		{
 			price->tariff = tariff;
