@@ -60,6 +60,16 @@ SELECT ok(count(*) > 1000, 'a thousand are exact') FROM matched WHERE exact;
 SELECT ok(count(*) > 1000, 'a thousand come from a base') FROM matched JOIN number AS n USING (id) WHERE rate_tariff_id <> n.list;
 SELECT ok(count(*) > 1000, 'a thousand would have another rate at another instant') FROM brute JOIN number AS n USING (id) WHERE EXISTS (SELECT FROM entry AS e WHERE e.list = looked_up AND e.prefix = brute.prefix AND e.exact = brute.exact AND e.valid_from > n.at);
 
+-- Once more where most lists do not fit the memory and are asked through their btree; some numbers without it too. Touching a tariff makes a session begin anew.
+SET LOCAL billing.deck_memory = '64kB';
+UPDATE billing.tariff SET average_duration = 1 WHERE id = 1001;
+SELECT is(count(*), 0::bigint, 'the btree finds what compiled lists find') FROM number AS n JOIN matched AS m USING (id), LATERAL billing.match_rate(n.list, n.number, n.at) AS p WHERE p.rate_id IS DISTINCT FROM m.rate_id;
+SAVEPOINT with_index;
+ALTER TABLE billing.rate DROP CONSTRAINT rate_key;
+SELECT is(count(*), 0::bigint, 'and the table without its index') FROM number AS n JOIN matched AS m USING (id), LATERAL billing.match_rate(n.list, n.number, n.at) AS p WHERE n.id % 2000 = 0 AND p.rate_id IS DISTINCT FROM m.rate_id;
+ROLLBACK TO with_index;
+RESET billing.deck_memory;
+
 -- The same numbers as calls: the trigger names the same rates. The digits alone, because callees of other symbols are many here and rare there.
 INSERT INTO billing.account (id, name, currency, tariff_id) SELECT id, 'account ' || id, 'EUR', id FROM list;
 INSERT INTO billing.service (account_id, kind, identifier) SELECT id, 'auth_code', id::text FROM list;
