@@ -9,7 +9,6 @@
  */
 #include "accounting.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -26,7 +25,6 @@
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -82,6 +80,7 @@ count_write(void)
 
 /* ---- the writer ---- */
 
+/* The numbers of the key first, then its texts. */
 enum {KEY_ACCOUNT, KEY_SLOT, KEY_DAY, KEY_PART, KEY_LEG, KEY_DESTINATION, KEY_COST_CENTER, KEY_CURRENCY, KEY_COLUMNS};
 enum {SUM_CALLS = KEY_COLUMNS, SUM_ANSWERED, SUM_SECONDS, SUM_BILLSEC, SUM_AMOUNT, SUM_CREDIT, USAGE_COLUMNS};
 
@@ -89,8 +88,6 @@ static const char *const column_names[USAGE_COLUMNS] = {
 	"account_id", "slot", "day", "part", "leg", "destination", "cost_center", "currency",
 	"calls", "answered", "seconds", "billsec", "amount", "credit"
 };
-
-static const Oid key_equality[KEY_COLUMNS] = {F_INT8EQ, F_INT4EQ, F_DATE_EQ, F_INT4EQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ, F_TEXTEQ};
 
 #define ROWS_AT_ONCE	256
 
@@ -255,13 +252,13 @@ entry_values(const UsageWriter *writer, const UsageEntry *entry, Datum *values)
 typedef struct Remembered
 {
 	uint32		hash;
-	Oid			usage;
 	ItemPointerData row;
 } Remembered;
 
-#define REMEMBERED_ROWS	256		/* a power of two */
+#define REMEMBERED_ROWS	32768	/* a power of two: the keys of a day of a busy session; memory is taken as it is used */
 
 static Remembered remembered_rows[REMEMBERED_ROWS];
+static Oid	remembered_usage = InvalidOid;
 
 static uint32
 hash_entry(const UsageWriter *writer, const UsageKey *key)
@@ -277,7 +274,10 @@ hash_entry(const UsageWriter *writer, const UsageKey *key)
 static void
 remember_row(const UsageWriter *writer, uint32 hash, ItemPointer row)
 {
-	remembered_rows[hash % REMEMBERED_ROWS] = (Remembered) {hash, RelationGetRelid(writer->usage), *row};
+	if (OidIsValid(remembered_usage) && remembered_usage != RelationGetRelid(writer->usage))
+		memset(remembered_rows, 0, sizeof(remembered_rows));
+	remembered_usage = RelationGetRelid(writer->usage);
+	remembered_rows[hash % REMEMBERED_ROWS] = (Remembered) {hash, *row};
 }
 
 static bool
@@ -295,7 +295,7 @@ equal_key(const UsageWriter *writer, const Datum *values, bool has_account)
 			return false;
 		if (isnull)
 			continue;
-		if (key_equality[i] == F_TEXTEQ ? !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, value, values[i])) :
+		if (i >= KEY_LEG ? !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, value, values[i])) :
 			value != values[i])
 			return false;
 	}
@@ -307,7 +307,7 @@ find_remembered(UsageWriter *writer, uint32 hash, const Datum *values, bool has_
 {
 	Remembered *remembered = &remembered_rows[hash % REMEMBERED_ROWS];
 
-	if (remembered->hash != hash || remembered->usage != RelationGetRelid(writer->usage) ||
+	if (remembered->hash != hash || remembered_usage != RelationGetRelid(writer->usage) ||
 		ItemPointerGetBlockNumber(&remembered->row) >= RelationGetNumberOfBlocks(writer->usage) ||
 		!table_tuple_fetch_row_version(writer->usage, &remembered->row, SnapshotSelf, writer->former))
 		return false;
