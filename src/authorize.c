@@ -686,12 +686,33 @@ answer(FunctionCallInfo fcinfo, Question *question)
 	put_text(question, ANSWER_NOTE, question->note);
 }
 
+/* The row type of the answer, which a switch's next question needs again. */
+static TupleDesc
+answer_desc(FunctionCallInfo fcinfo)
+{
+	static TupleDesc desc = NULL;
+	static Oid	function = InvalidOid;
+
+	if (function != fcinfo->flinfo->fn_oid)
+	{
+		TupleDesc	found = billing_result_desc(fcinfo);
+		MemoryContext former = MemoryContextSwitchTo(TopMemoryContext);
+
+		if (desc)
+			FreeTupleDesc(desc);
+		desc = CreateTupleDescCopy(found);
+		function = fcinfo->flinfo->fn_oid;
+		MemoryContextSwitchTo(former);
+	}
+	return desc;
+}
+
 /* billing.authorize(): what a switch asks before it connects a call, with the rights of the ledger's owner as billing.release(). */
 PG_FUNCTION_INFO_V1(billing_authorize);
 Datum
 billing_authorize(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc = billing_result_desc(fcinfo);
+	TupleDesc	desc = answer_desc(fcinfo);
 	MemoryContext former = CurrentMemoryContext;
 	Question	question = {.leg = LEGS};
 	Oid			save_userid;

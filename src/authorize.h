@@ -39,6 +39,7 @@ typedef struct Search
 	LegQuote	quotes[LEGS];
 	bool		splits;			/* any of them: each duration is rated anew */
 	int			short_leg;		/* whose account cannot pay; LEGS: nobody's */
+	Money		short_of;		/* what it would have to pay; 0: its price is not known */
 } Search;
 
 /* The legs that must be affordable: all that a customer, a reseller or the holder of a DID pays. */

@@ -160,8 +160,8 @@ static bool
 can_pay(Search *search, LegKind kind)
 {
 	const Leg  *leg = billing_rating_leg(&search->rating, kind);
-	Money		sum = 0;
 
+	search->short_of = 0;
 	if (leg->applies && !leg->has_amount)
 		return false;
 	if (!search->limited[kind] || owed(leg) == 0)
@@ -171,9 +171,9 @@ can_pay(Search *search, LegKind kind)
 		const Leg  *other = billing_rating_leg(&search->rating, billing_payers[i]);
 
 		if (other->account_id == leg->account_id)
-			sum += owed(other);
+			search->short_of += owed(other);
 	}
-	return sum <= search->spendable[kind];
+	return search->short_of <= search->spendable[kind];
 }
 
 static bool
@@ -268,6 +268,54 @@ note_peak_at(Search *search, int64 seconds)
 	note_peak(search);
 }
 
+/* How long the money of who is short would last, if each of the seconds tried cost the same; within the bounds. */
+static int64
+even_seconds(const Search *search, int64 fits, int64 tried)
+{
+	Money		seconds = 0;
+
+	if (search->short_of > 0)
+		seconds = tried * search->spendable[search->short_leg] / search->short_of;
+	return (int64) Max(fits + 1, Min(tried - 1, seconds));
+}
+
+#define GUESSES		4
+
+/*
+ * The greatest number of seconds between some that all can pay and some that somebody cannot.  Most charges grow almost
+ * evenly, so that a few guesses come close; how many seconds more an increment holds is tried in growing steps.
+ */
+static int64
+longest_between(Search *search, int64 fits, int64 tried)
+{
+	bool		close = false;
+
+	for (int i = 0; i < GUESSES && !close && tried - fits > 1; i++)
+	{
+		int64		guess = even_seconds(search, fits, tried);
+
+		close = all_can_pay(search, guess);
+		*(close ? &fits : &tried) = guess;
+	}
+	for (int64 step = 1; step < tried - fits; step *= 2)
+	{
+		if (!all_can_pay(search, fits + step))
+			tried = fits + step;
+		else
+			fits += step;
+	}
+	while (tried - fits > 1)
+	{
+		int64		middle = fits + (tried - fits) / 2;
+
+		if (all_can_pay(search, middle))
+			fits = middle;
+		else
+			tried = middle;
+	}
+	return fits;
+}
+
 /* The greatest number of seconds, at most so many, that all can pay, and all that is shorter too. */
 int64
 billing_search_longest(Search *search, int64 most)
@@ -296,15 +344,7 @@ billing_search_longest(Search *search, int64 most)
 			break;
 		tried = Min(2 * tried, most);
 	}
-	while (tried - fits > 1)
-	{
-		int64		middle = fits + (tried - fits) / 2;
-
-		if (all_can_pay(search, middle))
-			fits = middle;
-		else
-			tried = middle;
-	}
+	fits = longest_between(search, fits, tried);
 	note_peak_at(search, fits);
 	return fits;
 }

@@ -22,10 +22,12 @@ billing_leg_kind(const char *name)
 Leg *
 billing_rating_leg(Rating *rating, LegKind kind)
 {
-	Leg		   *const legs[LEGS] = {&rating->customer, &rating->reseller, &rating->provider,
-	&rating->did_incoming, &rating->did_owner, &rating->did_provider};
+	static const size_t places[LEGS] = {
+		offsetof(Rating, customer), offsetof(Rating, reseller), offsetof(Rating, provider),
+		offsetof(Rating, did_incoming), offsetof(Rating, did_owner), offsetof(Rating, did_provider)
+	};
 
-	return legs[kind];
+	return (Leg *) ((char *) rating + places[kind]);
 }
 
 /* ---- what the row must say ---- */

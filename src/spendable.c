@@ -7,11 +7,17 @@
  */
 #include "authorize.h"
 
+#include "access/genam.h"
 #include "access/table.h"
+#include "access/tableam.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
+#include "executor/tuptable.h"
 #include "funcapi.h"
+#include "storage/bufmgr.h"
 #include "storage/lock.h"
+#include "storage/predicate.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -34,18 +40,20 @@ typedef struct SpendingTable
 /* Every table has the account first. */
 enum {ACCOUNT};
 enum {ENTRY_AMOUNT = 1};
-enum {USAGE_AMOUNT = 1, USAGE_CREDIT};
+enum {MONTH_AMOUNT = 1, MONTH_CREDIT};
+enum {USAGE_AMOUNT = 1, USAGE_CREDIT, USAGE_SLOT};
 enum {RESERVATION_AMOUNT = 1, RESERVATION_EXPIRES, RESERVATION_RELEASED, RESERVATION_ID};
 
 static SpendingTable entries = {"entry", "entry_account", {"account_id", "amount"}};
 static SpendingTable months = {"usage_month", "usage_month_key", {"account_id", "amount", "credit"}};
-static SpendingTable live = {"usage_live", "usage_live_account", {"account_id", "amount", "credit"}};
+static SpendingTable live = {"usage", "usage_key", {"account_id", "amount", "credit", "slot"}};
 static SpendingTable reservations = {"reservation", "reservation_open", {"account_id", "amount", "expires_at", "released_at", "id"}};
 
 typedef struct SpendingScan
 {
 	SpendingTable *table;
 	Relation	relation;
+	Relation	index;			/* NULL: there is none that can be used */
 	SysScanDesc scan;
 	HeapTuple	tuple;
 } SpendingScan;
@@ -80,13 +88,24 @@ check_rights(Relation relation)
 				 errmsg("query would be affected by row-level security policy for table \"%s\"", RelationGetRelationName(relation))));
 }
 
-/* The rows of an account; more narrows them by the second column of the index, and its attribute is filled in. */
+static Relation
+open_index(const SpendingTable *table, Relation relation)
+{
+	Oid			oid = billing_ledger_relation(table->index);
+	Relation	index = OidIsValid(oid) ? index_open(oid, AccessShareLock) : NULL;
+
+	if (index && (index->rd_index->indrelid != RelationGetRelid(relation) || !index->rd_index->indisvalid))
+	{
+		index_close(index, AccessShareLock);
+		index = NULL;
+	}
+	return index;
+}
+
 static void
-begin_scan(SpendingScan *scan, SpendingTable *table, int64 account_id, int column, ScanKeyData *more, Snapshot snapshot)
+open_table(SpendingScan *scan, SpendingTable *table)
 {
 	Oid			oid = billing_ledger_relation(table->name);
-	Oid			index = billing_ledger_relation(table->index);
-	ScanKeyData keys[2];
 
 	if (!OidIsValid(oid))
 		billing_ledger_missing();
@@ -95,29 +114,53 @@ begin_scan(SpendingScan *scan, SpendingTable *table, int64 account_id, int colum
 	check_rights(scan->relation);
 	for (int i = 0; i < SPENDING_COLUMNS && table->columns[i]; i++)
 		find_column(table, scan->relation, i);
-	ScanKeyInit(&keys[0], table->attributes[ACCOUNT], BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(account_id));
+	scan->index = open_index(table, scan->relation);
+}
+
+/* The locks stay until the transaction ends, as those of a query. */
+static void
+close_table(SpendingScan *scan)
+{
+	if (scan->index)
+		index_close(scan->index, NoLock);
+	table_close(scan->relation, NoLock);
+}
+
+/* The rows of an account; more narrows them by the second column of the index, and its attribute is filled in. */
+static void
+begin_scan(SpendingScan *scan, int64 account_id, int column, const ScanKeyData *more, Snapshot snapshot)
+{
+	int			nkeys = more ? 2 : 1;
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], scan->table->attributes[ACCOUNT], BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(account_id));
 	if (more)
 	{
 		keys[1] = *more;
-		keys[1].sk_attno = table->attributes[column];
+		keys[1].sk_attno = scan->table->attributes[column];
 	}
-	scan->scan = systable_beginscan(scan->relation, index, OidIsValid(index), snapshot, more ? 2 : 1, keys);
+	if (scan->index)
+		scan->scan = systable_beginscan_ordered(scan->relation, scan->index, snapshot, nkeys, keys);
+	else
+		scan->scan = systable_beginscan(scan->relation, InvalidOid, false, snapshot, nkeys, keys);
 }
 
 static bool
 next_row(SpendingScan *scan)
 {
 	CHECK_FOR_INTERRUPTS();
-	scan->tuple = systable_getnext(scan->scan);
+	scan->tuple = scan->index ? systable_getnext_ordered(scan->scan, ForwardScanDirection) : systable_getnext(scan->scan);
 	return HeapTupleIsValid(scan->tuple);
 }
 
-/* The lock stays until the transaction ends, as that of a query. */
 static void
 end_scan(SpendingScan *scan)
 {
-	systable_endscan(scan->scan);
-	table_close(scan->relation, NoLock);
+	if (scan->index)
+		systable_endscan_ordered(scan->scan);
+	else
+		systable_endscan(scan->scan);
+	close_table(scan);
 }
 
 static Datum
@@ -137,13 +180,74 @@ money_of(const SpendingScan *scan, int column)
 
 /* ---- the sums ---- */
 
+/* Which column of an index holds an attribute of its table; 0: none. */
+static int
+index_column(Relation index, AttrNumber attribute)
+{
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+		if (index->rd_index->indkey.values[i] == attribute)
+			return i + 1;
+	return 0;
+}
+
+/* Whether the row of an index entry is seen; all rows of a page that has not been written for long are. */
+static bool
+is_seen(IndexScanDesc scan, ItemPointer row, Buffer *visibility, TupleTableSlot *slot)
+{
+	BlockNumber page = ItemPointerGetBlockNumber(row);
+
+	if (!VM_ALL_VISIBLE(scan->heapRelation, page, visibility))
+		return index_fetch_heap(scan, slot);
+	PredicateLockPage(scan->heapRelation, page, scan->xs_snapshot);
+	return true;
+}
+
+/* The sum of a column that the index holds: the table is read for pages only that have been written lately. */
+static Money
+indexed_sum(const SpendingScan *table, int column, int64 account_id, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(table->relation, NULL);
+	IndexScanDesc scan = compat_index_beginscan(table->relation, table->index, snapshot, 1);
+	Buffer		visibility = InvalidBuffer;
+	ScanKeyData key;
+	ItemPointer row;
+	Money		sum = 0;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(account_id));
+	scan->xs_want_itup = true;
+	index_rescan(scan, &key, 1, NULL, 0);
+	while ((row = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_seen(scan, row, &visibility, slot))
+			sum += billing_money_from_numeric(DatumGetNumeric(index_getattr(scan->xs_itup, column, scan->xs_itupdesc, &isnull)));
+	}
+	if (BufferIsValid(visibility))
+		ReleaseBuffer(visibility);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return sum;
+}
+
+/* Entries grow with the years; their index holds the amounts. */
 static Money
 entry_sum(int64 account_id, Snapshot snapshot)
 {
 	SpendingScan scan;
+	int			column;
 	Money		sum = 0;
 
-	begin_scan(&scan, &entries, account_id, 0, NULL, snapshot);
+	open_table(&scan, &entries);
+	column = scan.index ? index_column(scan.index, entries.attributes[ENTRY_AMOUNT]) : 0;
+	if (column > 0)
+	{
+		sum = indexed_sum(&scan, column, account_id, snapshot);
+		close_table(&scan);
+		return sum;
+	}
+	begin_scan(&scan, account_id, 0, NULL, snapshot);
 	while (next_row(&scan))
 		sum += money_of(&scan, ENTRY_AMOUNT);
 	end_scan(&scan);
@@ -151,12 +255,29 @@ entry_sum(int64 account_id, Snapshot snapshot)
 }
 
 static Money
-usage_sum(SpendingTable *table, int64 account_id, Snapshot snapshot)
+folded_sum(int64 account_id, Snapshot snapshot)
 {
 	SpendingScan scan;
 	Money		sum = 0;
 
-	begin_scan(&scan, table, account_id, 0, NULL, snapshot);
+	open_table(&scan, &months);
+	begin_scan(&scan, account_id, 0, NULL, snapshot);
+	while (next_row(&scan))
+		sum += money_of(&scan, MONTH_AMOUNT) - money_of(&scan, MONTH_CREDIT);
+	end_scan(&scan);
+	return sum;
+}
+
+static Money
+live_sum(int64 account_id, Snapshot snapshot)
+{
+	SpendingScan scan;
+	ScanKeyData slot;
+	Money		sum = 0;
+
+	ScanKeyInit(&slot, 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(0));
+	open_table(&scan, &live);
+	begin_scan(&scan, account_id, USAGE_SLOT, &slot, snapshot);
 	while (next_row(&scan))
 		sum += money_of(&scan, USAGE_AMOUNT) - money_of(&scan, USAGE_CREDIT);
 	end_scan(&scan);
@@ -171,7 +292,8 @@ reserved_sum(int64 account_id, int64 except, Snapshot snapshot)
 	Money		sum = 0;
 
 	ScanKeyInit(&open, 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
-	begin_scan(&scan, &reservations, account_id, RESERVATION_EXPIRES, &open, snapshot);
+	open_table(&scan, &reservations);
+	begin_scan(&scan, account_id, RESERVATION_EXPIRES, &open, snapshot);
 	while (next_row(&scan))
 	{
 		bool		is_open;
@@ -195,7 +317,7 @@ billing_spendable(const Account *account, int64 reservation, Snapshot snapshot)
 		return result;
 	result.limited = true;
 	result.spendable = billing_money_from_numeric(account->credit_limit) + entry_sum(account->id, snapshot) -
-		usage_sum(&months, account->id, snapshot) - usage_sum(&live, account->id, snapshot);
+		folded_sum(account->id, snapshot) - live_sum(account->id, snapshot);
 	result.available = result.spendable - reserved_sum(account->id, reservation, snapshot);
 	return result;
 }

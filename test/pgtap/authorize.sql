@@ -66,6 +66,10 @@ SELECT is(pg_temp.ask('103', '4420'), '300', 'postpaid with a limit of 3.00');
 SELECT is(pg_temp.ask('101', '4420', at_most => 60), '60', 'the switch wants no more');
 SELECT is(pg_temp.ask('102', '4420', at_most => 60), '60', 'where there is no limit too');
 SELECT is(pg_temp.ask('101', '4420', at_most => 600), '500', 'the switch wants more than there is');
+SAVEPOINT paid;
+INSERT INTO billing.entry (account_id, kind, amount) VALUES (1, 'payment', 5);
+ROLLBACK TO paid;
+SELECT is(pg_temp.ask('101', '4420'), '500', 'a payment that was rolled back is none');
 
 -- Charges that become smaller again: 60 s cost 0.60, from then on each second gives 0.01 back.
 UPDATE billing.account SET credit_limit = 0 WHERE id = 3;
@@ -279,7 +283,27 @@ SELECT throws_ok($$SELECT billing.authorize(caller => '102', callee => '4420')$$
 RESET ROLE;
 GRANT SELECT ON billing.account TO billing_test_owner;
 
+REVOKE SELECT ON billing.entry FROM billing_test_owner;
+SET LOCAL ROLE billing_test_switch;
+SELECT throws_ok($$SELECT billing.authorize(caller => '101', callee => '4420')$$, '42501', 'permission denied for table entry', 'nor for what is no catalogue');
+RESET ROLE;
+GRANT SELECT ON billing.entry TO billing_test_owner;
+ALTER TABLE billing.entry ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SET LOCAL ROLE billing_test_switch;
+SELECT throws_ok($$SELECT billing.authorize(caller => '101', callee => '4420')$$, '42501', NULL, 'policies hide no money: rather there is no answer');
+RESET ROLE;
+ALTER TABLE billing.entry DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+
 SELECT is((SELECT reason FROM billing.authorize(caller => '102', callee => '4420', at => 'infinity')), 'no_start', 'an instant that is none');
+
+-- Indexes that somebody has dropped cost time, and no money.
+INSERT INTO billing.entry (account_id, kind, amount) VALUES (1, 'payment', 20);
+CREATE TEMP TABLE reserved AS SELECT a.allowed FROM billing.authorize(caller => '101', callee => '4420', reserve => 60) a;
+CREATE TEMP TABLE money AS SELECT a.id, s.spendable, s.available FROM billing.account a CROSS JOIN LATERAL billing._spendable(a.id) s;
+SELECT is((SELECT count(*) FROM money WHERE spendable <> available), 1::bigint, 'money is reserved');
+DROP INDEX billing.entry_account, billing.reservation_open;
+ALTER TABLE billing.usage_month DROP CONSTRAINT usage_month_key;
+SELECT set_eq('SELECT a.id, s.spendable, s.available FROM billing.account a CROSS JOIN LATERAL billing._spendable(a.id) s', 'TABLE money', 'without its indexes a ledger has the same');
 
 SELECT * FROM finish();
 ROLLBACK;

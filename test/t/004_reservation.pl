@@ -106,6 +106,13 @@ clients('a chain', 8, '111', '112');
 is($node->safe_psql('postgres', 'SELECT sum(reseller_amount) FROM billing.cdr'), '60.00000000', 'C17: the money of the reseller bounds both');
 is($node->safe_psql('postgres', 'SELECT available FROM billing._spendable(10)'), '0.00000000', 'and is spent');
 
+# Entries are read from their index alone, once VACUUM has marked their pages.
+my $all = q{SELECT string_agg(s::text, ' ' ORDER BY a.id) FROM billing.account a CROSS JOIN LATERAL billing._spendable(a.id) s};
+my $before = $node->safe_psql('postgres', $all);
+$node->safe_psql('postgres', 'VACUUM billing.entry');
+is($node->safe_psql('postgres', "SELECT relallvisible FROM pg_class WHERE oid = 'billing.entry'::regclass"), '1', 'all of them are');
+is($node->safe_psql('postgres', $all), $before, 'and are as many');
+
 # A snapshot older than what others have reserved would let money be spent twice.
 for my $level ('REPEATABLE READ', 'SERIALIZABLE')
 {
