@@ -300,20 +300,21 @@ typedef struct RateOverride
 	ChargeTerms terms;
 } RateOverride;
 
-/* One version of a price for a prefix. */
+/* One version of a price for a prefix; what choosing between versions reads stands first, in one cache line. */
 typedef struct Rate
 {
 	int64		id;
-	Prefix		prefix;
 	TimestampTz valid_from;
-	int64		price;
-	const RateOverride *override;	/* NULL: nothing */
-	const char *destination;	/* may be NULL */
 	const char *band;			/* NULL: any */
 	uint8		day_type;
 	bool		exact;
 	bool		blocked;
 	bool		withdrawn;
+	uint32		versions;		/* of its prefix in a deck, from this one on */
+	int64		price;
+	const RateOverride *override;	/* NULL: nothing */
+	Prefix		prefix;
+	const char *destination;	/* may be NULL */
 } Rate;
 
 /* A called number as matching reads it: its first 15 symbols, and whether there were more. */
@@ -323,13 +324,6 @@ typedef struct Number
 	bool		longer;
 } Number;
 
-/* All versions of one prefix: rates[first .. first + count - 1], latest first. */
-typedef struct RateGroup
-{
-	uint32		first;
-	uint32		count;
-} RateGroup;
-
 typedef struct DeckNode
 {
 	uint16		children;		/* bitmap of symbols below which there is more */
@@ -338,7 +332,7 @@ typedef struct DeckNode
 	uint32		first_match;
 } DeckNode;
 
-#define DECK_NO_GROUP	PG_UINT32_MAX
+#define DECK_NO_RATE	PG_UINT32_MAX
 
 /* A compiled price list: immutable, in a context of its own. */
 struct Deck
@@ -348,13 +342,11 @@ struct Deck
 	Size		bytes;
 	struct Tariff *tariff;
 	uint32		nrates;
-	uint32		ngroups;
-	uint32		nexact;			/* groups [0, nexact) are exact, sorted by prefix */
-	uint32		empty_prefix;	/* group of the prefix that matches every number */
-	Rate	   *rates;
-	RateGroup  *groups;
+	uint32		nexact;			/* rates [0, nexact) are exact, sorted by prefix */
+	uint32		empty_prefix;	/* first rate of the prefix that matches every number */
+	Rate	   *rates;			/* all versions of a prefix side by side, latest first */
 	DeckNode   *nodes;
-	uint32	   *matches;		/* groups, as the nodes count them */
+	uint32	   *matches;		/* the first rate of each prefix, as the nodes count them */
 };
 
 extern IncrementRule billing_increment_rule(const char *name);

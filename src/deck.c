@@ -5,7 +5,7 @@
  * The prefixes stand in a trie of 16-way nodes.  A node is two bitmaps, which symbols lead on and which
  * complete a prefix, and the places of the first of each; the others are counted from there.  Walking down a
  * number touches one node of 12 bytes a symbol and passes every prefix of it on the way, so falling back to
- * a shorter one costs nothing more.  Whole numbers (exact) are few and stand sorted beside the trie.
+ * a shorter one costs no second descent.  Whole numbers (exact) are few and stand sorted beside the trie.
  *
  * Knows no catalog access; deck_load.c reads the rates.
  */
@@ -31,41 +31,27 @@ billing_rate_compare(const void *a, const void *b)
 
 /* ---- building ---- */
 
+/* How many versions each prefix has, and where the kinds of rates stand. */
 static void
-group_rates(Deck *deck)
+mark_prefixes(Deck *deck)
 {
-	deck->groups = MemoryContextAlloc(deck->context, (Size) Max(deck->nrates, 1) * sizeof(RateGroup));
-	deck->ngroups = 0;
 	deck->nexact = 0;
-	deck->empty_prefix = DECK_NO_GROUP;
+	deck->empty_prefix = DECK_NO_RATE;
 
-	for (uint32 i = 0; i < deck->nrates; i++)
+	for (uint32 i = deck->nrates; i-- > 0;)
 	{
-		const Rate *rate = &deck->rates[i];
-		RateGroup  *group;
+		Rate	   *rate = &deck->rates[i];
+		bool		last = i + 1 == deck->nrates || rate[1].prefix != rate->prefix || rate[1].exact != rate->exact;
 
-		if (i > 0 && rate[-1].prefix == rate->prefix && rate[-1].exact == rate->exact)
-		{
-			deck->groups[deck->ngroups - 1].count++;
-			continue;
-		}
+		rate->versions = last ? 1 : rate[1].versions + 1;
 		if (rate->exact)
 			deck->nexact++;
 		else if (rate->prefix == PREFIX_EMPTY)
-			deck->empty_prefix = deck->ngroups;
-		group = &deck->groups[deck->ngroups++];
-		group->first = i;
-		group->count = 1;
+			deck->empty_prefix = i;
 	}
 }
 
-static inline Prefix
-group_prefix(const Deck *deck, uint32 group)
-{
-	return deck->rates[deck->groups[group].first].prefix;
-}
-
-/* A node still to be filled: the groups [first, last) that share its first depth symbols and are longer. */
+/* A node still to be filled: the rates [first, last) whose prefixes share its first depth symbols and are longer. */
 typedef struct PendingNode
 {
 	uint32		first;
@@ -73,63 +59,67 @@ typedef struct PendingNode
 } PendingNode;
 
 /*
- * Fills one node from its groups, which stand in dialling order: for each symbol the group that ends with it,
+ * Fills one node from its rates, which stand in dialling order: for each symbol the prefix that ends with it,
  * if any, then those that go on.  Those become a child, queued behind all others, so that the children of a
  * node stand side by side.
  */
 static void
 fill_node(Deck *deck, DeckNode *node, PendingNode *pending, int depth, PendingNode *queue, uint32 *nqueued, uint32 *nmatches)
 {
-	uint32		group = pending->first;
+	const Rate *rates = deck->rates;
+	uint32		rate = pending->first;
 
 	node->children = node->matches = 0;
 	node->first_child = *nqueued;
 	node->first_match = *nmatches;
 
-	while (group < pending->last)
+	while (rate < pending->last)
 	{
-		unsigned	symbol = prefix_symbol(group_prefix(deck, group), depth);
+		unsigned	symbol = prefix_symbol(rates[rate].prefix, depth);
 		uint32		first;
 
-		if (prefix_len(group_prefix(deck, group)) == depth + 1)
+		if (prefix_len(rates[rate].prefix) == depth + 1)
 		{
 			node->matches |= 1 << symbol;
-			deck->matches[(*nmatches)++] = group++;
+			deck->matches[(*nmatches)++] = rate;
+			rate += rates[rate].versions;
 		}
-		first = group;
-		while (group < pending->last && prefix_symbol(group_prefix(deck, group), depth) == symbol)
-			group++;
-		if (group > first)
+		first = rate;
+		while (rate < pending->last && prefix_symbol(rates[rate].prefix, depth) == symbol)
+			rate += rates[rate].versions;
+		if (rate > first)
 		{
 			node->children |= 1 << symbol;
-			queue[(*nqueued)++] = (PendingNode) {first, group};
+			queue[(*nqueued)++] = (PendingNode) {first, rate};
 		}
 	}
 }
 
-/* An upper bound of the nodes: each group adds at most as many as it has symbols beyond its predecessor. */
-static uint32
-count_nodes(const Deck *deck)
+/* The prefixes in the trie, and an upper bound of its nodes: each prefix adds at most as many as it has symbols beyond its predecessor. */
+static void
+count_nodes(const Deck *deck, uint32 first, uint32 *nodes, uint32 *prefixes)
 {
-	uint32		nodes = 1;
+	Prefix		former = PREFIX_EMPTY;
 
-	for (uint32 group = deck->nexact; group < deck->ngroups; group++)
+	*nodes = 1;
+	*prefixes = 0;
+	for (uint32 rate = first; rate < deck->nrates; rate += deck->rates[rate].versions)
 	{
-		Prefix		prefix = group_prefix(deck, group);
-		int			shared = group == deck->nexact ? 0 :
-			prefix_len(prefix_common(prefix, group_prefix(deck, group - 1)));
+		Prefix		prefix = deck->rates[rate].prefix;
 
-		if (prefix_len(prefix) > shared)
-			nodes += prefix_len(prefix) - shared;
+		*nodes += prefix_len(prefix) - prefix_len(prefix_common(prefix, former));
+		*prefixes += 1;
+		former = prefix;
 	}
-	return nodes;
 }
 
-/* Builds groups and trie from deck->rates, which are sorted by billing_rate_compare. */
+/* Builds the trie from deck->rates, which are sorted by billing_rate_compare. */
 void
 billing_deck_build(Deck *deck)
 {
 	uint32		room;
+	uint32		prefixes;
+	uint32		first;
 	uint32		nqueued = 0;
 	uint32		nmatches = 0;
 	uint32		done = 0;
@@ -137,15 +127,16 @@ billing_deck_build(Deck *deck)
 	uint32		level_ends;
 	PendingNode *queue;
 
-	group_rates(deck);
-	room = count_nodes(deck);
+	mark_prefixes(deck);
+	first = deck->nexact;
+	if (deck->empty_prefix != DECK_NO_RATE)
+		first += deck->rates[deck->empty_prefix].versions;
+	count_nodes(deck, first, &room, &prefixes);
 	queue = MemoryContextAllocHuge(deck->context, (Size) room * sizeof(PendingNode));
 	deck->nodes = MemoryContextAllocHuge(deck->context, (Size) room * sizeof(DeckNode));
-	deck->matches = MemoryContextAllocHuge(deck->context, (Size) (deck->ngroups + 1) * sizeof(uint32));
+	deck->matches = MemoryContextAllocHuge(deck->context, (Size) (prefixes + 1) * sizeof(uint32));
 
-	queue[nqueued++] = (PendingNode) {
-		deck->nexact + (deck->empty_prefix != DECK_NO_GROUP ? 1 : 0), deck->ngroups
-	};
+	queue[nqueued++] = (PendingNode) {first, deck->nrates};
 	for (level_ends = nqueued; done < nqueued; depth++, level_ends = nqueued)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -159,38 +150,38 @@ billing_deck_build(Deck *deck)
 
 /* ---- finding ---- */
 
-static inline int
+/* Counted by the server's table: without -mpopcnt its function is a call through a pointer. */
+static inline uint32
 symbols_before(uint16 bitmap, unsigned symbol)
 {
-	return pg_popcount32(bitmap & ((1u << symbol) - 1));
+	unsigned	before = bitmap & ((1u << symbol) - 1);
+
+	return pg_number_of_ones[before & 0xFF] + pg_number_of_ones[before >> 8];
 }
 
-/* The groups that are prefixes of the number, shortest first; returns their count, at most 16. */
+/* The nodes that the number passes, the root first; returns their count. */
 static int
-matching_groups(const Deck *deck, Prefix number, uint32 *groups)
+walk_down(const Deck *deck, Prefix number, const DeckNode **path)
 {
 	const DeckNode *node = deck->nodes;
 	int			length = prefix_len(number);
-	int			count = 0;
+	int			depth = 0;
 
-	if (deck->empty_prefix != DECK_NO_GROUP)
-		groups[count++] = deck->empty_prefix;
-
-	for (int i = 0; i < length; i++)
+	while (depth < length)
 	{
-		unsigned	symbol = prefix_symbol(number, i);
+		unsigned	symbol = prefix_symbol(number, depth);
 
-		if (node->matches & (1u << symbol))
-			groups[count++] = deck->matches[node->first_match + symbols_before(node->matches, symbol)];
+		path[depth++] = node;
 		if (!(node->children & (1u << symbol)))
 			break;
 		node = &deck->nodes[node->first_child + symbols_before(node->children, symbol)];
 	}
-	return count;
+	return depth;
 }
 
+/* The first of the exact rates of a number. */
 static uint32
-exact_group(const Deck *deck, Prefix number)
+exact_rate(const Deck *deck, Prefix number)
 {
 	uint32		low = 0;
 	uint32		high = deck->nexact;
@@ -198,16 +189,13 @@ exact_group(const Deck *deck, Prefix number)
 	while (low < high)
 	{
 		uint32		middle = low + (high - low) / 2;
-		Prefix		prefix = group_prefix(deck, middle);
 
-		if (prefix == number)
-			return middle;
-		if (prefix < number)
+		if (deck->rates[middle].prefix < number)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return DECK_NO_GROUP;
+	return low < deck->nexact && deck->rates[low].prefix == number ? low : DECK_NO_RATE;
 }
 
 static inline bool
@@ -244,29 +232,40 @@ billing_rate_choose(const Rate *rates, int nrates, TimestampTz at, DayBand day)
 	return NULL;
 }
 
+static inline const Rate *
+choose_version(const Deck *deck, uint32 first, TimestampTz at, DayBand day)
+{
+	const Rate *rate = &deck->rates[first];
+
+	return billing_rate_choose(rate, rate->versions, at, day);
+}
+
 /* The rate of a number at an instant: exact, else the longest prefix that has one; NULL: none. */
 const Rate *
 billing_deck_find(const Deck *deck, Number number, TimestampTz at, DayBand day)
 {
-	uint32		groups[PREFIX_MAX_LEN + 2];
-	int			count = matching_groups(deck, number.symbols, groups);
+	const DeckNode *path[PREFIX_MAX_LEN];
+	const Rate *rate = NULL;
+	int			depth = walk_down(deck, number.symbols, path);
 
 	if (deck->nexact > 0 && !number.longer)
 	{
-		uint32		exact = exact_group(deck, number.symbols);
+		uint32		exact = exact_rate(deck, number.symbols);
 
-		if (exact != DECK_NO_GROUP)
-			groups[count++] = exact;
+		if (exact != DECK_NO_RATE)
+			rate = choose_version(deck, exact, at, day);
 	}
-	while (count > 0)
+	while (rate == NULL && depth-- > 0)
 	{
-		const RateGroup *group = &deck->groups[groups[--count]];
-		const Rate *rate = billing_rate_choose(&deck->rates[group->first], group->count, at, day);
+		const DeckNode *node = path[depth];
+		unsigned	symbol = prefix_symbol(number.symbols, depth);
 
-		if (rate)
-			return rate;
+		if (node->matches & (1u << symbol))
+			rate = choose_version(deck, deck->matches[node->first_match + symbols_before(node->matches, symbol)], at, day);
 	}
-	return NULL;
+	if (rate == NULL && deck->empty_prefix != DECK_NO_RATE)
+		rate = choose_version(deck, deck->empty_prefix, at, day);
+	return rate;
 }
 
 /* ---- inheritance ---- */
