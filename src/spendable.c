@@ -40,13 +40,12 @@ typedef struct SpendingTable
 /* Every table has the account first. */
 enum {ACCOUNT};
 enum {ENTRY_AMOUNT = 1};
-enum {MONTH_AMOUNT = 1, MONTH_CREDIT};
-enum {USAGE_AMOUNT = 1, USAGE_CREDIT, USAGE_SLOT};
+enum {USAGE_AMOUNT = 1, USAGE_CREDIT};
 enum {RESERVATION_AMOUNT = 1, RESERVATION_EXPIRES, RESERVATION_RELEASED, RESERVATION_ID};
 
 static SpendingTable entries = {"entry", "entry_account", {"account_id", "amount"}};
 static SpendingTable months = {"usage_month", "usage_month_key", {"account_id", "amount", "credit"}};
-static SpendingTable live = {"usage", "usage_key", {"account_id", "amount", "credit", "slot"}};
+static SpendingTable live = {"usage_live", "usage_live_account", {"account_id", "amount", "credit"}};
 static SpendingTable reservations = {"reservation", "reservation_open", {"account_id", "amount", "expires_at", "released_at", "id"}};
 
 typedef struct SpendingScan
@@ -255,29 +254,13 @@ entry_sum(int64 account_id, Snapshot snapshot)
 }
 
 static Money
-folded_sum(int64 account_id, Snapshot snapshot)
+usage_sum(SpendingTable *table, int64 account_id, Snapshot snapshot)
 {
 	SpendingScan scan;
 	Money		sum = 0;
 
-	open_table(&scan, &months);
+	open_table(&scan, table);
 	begin_scan(&scan, account_id, 0, NULL, snapshot);
-	while (next_row(&scan))
-		sum += money_of(&scan, MONTH_AMOUNT) - money_of(&scan, MONTH_CREDIT);
-	end_scan(&scan);
-	return sum;
-}
-
-static Money
-live_sum(int64 account_id, Snapshot snapshot)
-{
-	SpendingScan scan;
-	ScanKeyData slot;
-	Money		sum = 0;
-
-	ScanKeyInit(&slot, 1, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(0));
-	open_table(&scan, &live);
-	begin_scan(&scan, account_id, USAGE_SLOT, &slot, snapshot);
 	while (next_row(&scan))
 		sum += money_of(&scan, USAGE_AMOUNT) - money_of(&scan, USAGE_CREDIT);
 	end_scan(&scan);
@@ -317,7 +300,7 @@ billing_spendable(const Account *account, int64 reservation, Snapshot snapshot)
 		return result;
 	result.limited = true;
 	result.spendable = billing_money_from_numeric(account->credit_limit) + entry_sum(account->id, snapshot) -
-		folded_sum(account->id, snapshot) - live_sum(account->id, snapshot);
+		usage_sum(&months, account->id, snapshot) - usage_sum(&live, account->id, snapshot);
 	result.available = result.spendable - reserved_sum(account->id, reservation, snapshot);
 	return result;
 }
