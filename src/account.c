@@ -82,7 +82,7 @@ read_credit_limit(CatalogueScan *scan, MemoryContext context)
 static Account *
 load_account(Statement *statement, int64 id)
 {
-	MemoryContext context = statement->catalogue->context;
+	MemoryContext context = billing_rows_context(statement);
 	Account    *account = NULL;
 	CatalogueScan scan;
 	ScanKeyData key;
@@ -113,7 +113,7 @@ load_account(Statement *statement, int64 id)
 const Account *
 billing_account(Statement *statement, int64 id)
 {
-	HTAB	   *accounts = billing_catalogue_hash(statement, &statement->catalogue->accounts, "billing accounts",
+	HTAB	   *accounts = billing_catalogue_hash(billing_rows_context(statement), &statement->catalogue->accounts, "billing accounts",
 										  sizeof(int64), sizeof(AccountEntry));
 	AccountEntry *entry = hash_search(accounts, &id, HASH_FIND, NULL);
 
@@ -166,7 +166,7 @@ load_allowances(Statement *statement, int64 plan_id)
 static const PlanEntry *
 find_plan(Statement *statement, int64 plan_id)
 {
-	HTAB	   *plans = billing_catalogue_hash(statement, &statement->catalogue->plans, "billing plans",
+	HTAB	   *plans = billing_catalogue_hash(statement->catalogue->context, &statement->catalogue->plans, "billing plans",
 									   sizeof(int64), sizeof(PlanEntry));
 	PlanEntry  *entry = hash_search(plans, &plan_id, HASH_FIND, NULL);
 
@@ -243,7 +243,7 @@ load_exchange(Statement *statement, const ExchangeKey *pair, ExchangeEntry *load
 static bool
 pair_in_force(Statement *statement, const char *base, const char *quote, TimestampTz at, int64 *rate)
 {
-	HTAB	   *pairs = billing_catalogue_hash(statement, &statement->catalogue->exchange_rates, "billing exchange rates",
+	HTAB	   *pairs = billing_catalogue_hash(statement->catalogue->context, &statement->catalogue->exchange_rates, "billing exchange rates",
 									   sizeof(ExchangeKey), sizeof(ExchangeEntry));
 	ExchangeKey key = {0};
 	ExchangeEntry *entry;

@@ -95,6 +95,7 @@ typedef struct Catalogue
 	int			pins;			/* statements that use it */
 	TableMap	table[CATALOGUE_TABLES];
 	HTAB	   *names;			/* interned ones */
+	MemoryContext rows;			/* of the next two; NULL: not made yet */
 	HTAB	   *accounts;
 	HTAB	   *rate_labels;
 	HTAB	   *tariffs;
@@ -109,6 +110,7 @@ typedef struct Catalogue
 	struct DefaultTariffs *default_tariffs;
 	dlist_head	decks;			/* least recently used first */
 	Size		deck_bytes;
+	Size		row_bytes;		/* of the directory and rows, as of the last call */
 	uint64		lookups;		/* in price lists */
 } Catalogue;
 
@@ -145,7 +147,8 @@ extern Oid	billing_ledger_relation(const char *name);
 extern void billing_check_reader(Oid owner);
 extern _Noreturn void billing_ledger_missing(void);
 extern Statement *billing_latest_statement(MemoryContext context);
-extern HTAB *billing_catalogue_hash(Statement *statement, HTAB **slot, const char *name, Size keysize, Size entrysize);
+extern MemoryContext billing_rows_context(Statement *statement);
+extern HTAB *billing_catalogue_hash(MemoryContext context, HTAB **slot, const char *name, Size keysize, Size entrysize);
 extern const TableMap *billing_table_map(Statement *statement, CatalogueTable table);
 extern uint64 billing_count_entries(Statement *statement, CatalogueTable table, ScanKey key, uint64 limit);
 extern uint64 billing_estimated_rows(Statement *statement, CatalogueTable table);
@@ -369,6 +372,8 @@ extern const Rate *billing_rate_probe(Statement *statement, struct Tariff *tarif
 
 /* ---- deck_cache.c ---- */
 
+extern Size billing_memory_limit(void);
+extern void billing_shrink_decks(Catalogue *catalogue, Size bytes);
 extern const Rate *billing_tariff_rate(Statement *statement, struct Tariff *tariff, Number number, TimestampTz at, DayBand day);
 
 /* What a rate is reported under. */

@@ -175,7 +175,7 @@ load_calendar(Statement *statement, int64 id)
 Calendar *
 billing_calendar(Statement *statement, int64 id)
 {
-	HTAB	   *calendars = billing_catalogue_hash(statement, &statement->catalogue->calendars, "billing calendars",
+	HTAB	   *calendars = billing_catalogue_hash(statement->catalogue->context, &statement->catalogue->calendars, "billing calendars",
 												   sizeof(int64), sizeof(CalendarEntry));
 	CalendarEntry *entry = hash_search(calendars, &id, HASH_FIND, NULL);
 

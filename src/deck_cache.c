@@ -20,8 +20,9 @@
 #define BYTES_PER_RATE	(sizeof(Rate) + sizeof(uint32) + sizeof(DeckNode))	/* about */
 #define EPOCH_BITS		16		/* look-ups after which what was asked before counts half */
 
-static Size
-memory_limit(void)
+/* Bytes for price lists and what is remembered of single rows together. */
+Size
+billing_memory_limit(void)
 {
 	return (Size) billing_deck_memory * 1024;
 }
@@ -52,25 +53,33 @@ discard(Catalogue *catalogue, Deck *deck)
 	MemoryContextDelete(deck->context);
 }
 
+/* Discards the least recently used decks until the others fit: services and accounts need their place. */
+void
+billing_shrink_decks(Catalogue *catalogue, Size bytes)
+{
+	while (catalogue->deck_bytes > bytes && !dlist_is_empty(&catalogue->decks))
+		discard(catalogue, dlist_container(Deck, node, dlist_head_node(&catalogue->decks)));
+}
+
 /* Discards decks that together were asked half as often as this list, the least recently used first; false: that is not enough. */
 static bool
 make_room(Catalogue *catalogue, Tariff *tariff, Size needed)
 {
 	uint32		bearable = heat(catalogue, tariff) / 2;
 	uint32		lost = 0;
-	Size		used = catalogue->deck_bytes;
+	Size		used = catalogue->deck_bytes + catalogue->row_bytes;
 	List	   *coldest = NIL;
 	ListCell   *cell;
 	dlist_iter	iter;
 
-	if (needed > memory_limit())
+	if (catalogue->row_bytes + needed > billing_memory_limit())
 		return false;
 	dlist_foreach(iter, &catalogue->decks)
 	{
 		Deck	   *deck = dlist_container(Deck, node, iter.cur);
 		uint32		loss = heat(catalogue, deck->tariff);
 
-		if (used + needed <= memory_limit())
+		if (used + needed <= billing_memory_limit())
 			break;
 		if (lost + loss > bearable)
 			continue;
@@ -78,11 +87,11 @@ make_room(Catalogue *catalogue, Tariff *tariff, Size needed)
 		used -= deck->bytes;
 		coldest = lappend(coldest, deck);
 	}
-	if (used + needed <= memory_limit())
+	if (used + needed <= billing_memory_limit())
 		foreach(cell, coldest)
 			discard(catalogue, lfirst(cell));
 	list_free(coldest);
-	return used + needed <= memory_limit();
+	return used + needed <= billing_memory_limit();
 }
 
 /* Whether the list was probed about as long as compiling it takes; if not, it is asked again later. */
@@ -117,7 +126,7 @@ try_compile(Statement *statement, Tariff *tariff)
 	tariff->next_try = tariff->probes + RETRY_PROBES;
 	if (!make_room(catalogue, tariff, tariff->rows * BYTES_PER_RATE))
 		return;
-	deck = billing_deck_load(statement, tariff, memory_limit());
+	deck = billing_deck_load(statement, tariff, billing_memory_limit());
 	if (deck && make_room(catalogue, tariff, deck->bytes))
 	{
 		MemoryContextSetParent(deck->context, catalogue->context);

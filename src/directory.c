@@ -3,7 +3,7 @@
  *	  Services by what identifies them: the answer to "whose code, trunk, address or number is this?".
  *
  * Services of a side and kind are looked up one by one in the btree at first, and what was found, or not found,
- * is remembered.  After DIRECTORY_PROBES of them the whole kind is read, if it fits billing.deck_memory.
+ * is remembered.  After DIRECTORY_PROBES of them the whole kind is read, if it fits half of billing.deck_memory.
  * Addresses and patterns are read whole at once, because any of them may match.
  */
 #include "billing.h"
@@ -304,9 +304,32 @@ create_directory(Catalogue *catalogue)
 	return directory;
 }
 
+static Size
+size_of(MemoryContext context)
+{
+	return context ? MemoryContextMemAllocated(context, true) : 0;
+}
+
+/* Single services, accounts and labels are forgotten. */
+static void
+forget_rows(Catalogue *catalogue)
+{
+	MemoryContext rows = catalogue->rows;
+	Directory  *directory = catalogue->directory;
+
+	catalogue->directory = NULL;
+	catalogue->rows = NULL;
+	catalogue->accounts = catalogue->rate_labels = NULL;
+	if (directory)
+		MemoryContextDelete(directory->context);
+	if (rows)
+		MemoryContextDelete(rows);
+}
+
 /*
- * The directory of the statement's catalogue.  What it remembers of single look-ups may outgrow its bound; then
- * it starts anew.  Services that were returned are used within one call only, so this is asked between calls.
+ * The directory of the statement's catalogue.  What is remembered of single look-ups may outgrow half of the memory, the
+ * other half being for price lists; then it starts anew.  Services and accounts that were returned are used within one
+ * call only, so this is asked between calls.  Until there are many of them, price lists have the rest too.
  */
 void
 billing_directory_begin_call(Statement *statement)
@@ -314,14 +337,15 @@ billing_directory_begin_call(Statement *statement)
 	Catalogue  *catalogue = statement->catalogue;
 	Directory  *directory = catalogue->directory;
 
-	if (directory && (directory->filling ||
-					  MemoryContextMemAllocated(directory->context, true) > directory->whole + (Size) billing_deck_memory * 1024))
+	catalogue->row_bytes = size_of(catalogue->rows) + (directory ? size_of(directory->context) : 0);
+	if (directory && (directory->filling || catalogue->row_bytes > directory->whole + billing_memory_limit() / 2))
 	{
-		catalogue->directory = NULL;
-		MemoryContextDelete(directory->context);
-		directory = NULL;
+		forget_rows(catalogue);
+		catalogue->row_bytes = 0;
 	}
-	if (directory == NULL)
+	if (catalogue->deck_bytes > 0 && catalogue->deck_bytes + catalogue->row_bytes > billing_memory_limit())
+		billing_shrink_decks(catalogue, billing_memory_limit() - Min(catalogue->row_bytes, billing_memory_limit()));
+	if (catalogue->directory == NULL)
 		catalogue->directory = create_directory(catalogue);
 }
 
@@ -398,7 +422,7 @@ load_services(Statement *statement, Directory *directory, ServiceSide side, Serv
 static bool
 kind_fits_memory(Statement *statement)
 {
-	return billing_estimated_rows(statement, CATALOGUE_SERVICE) * BYTES_PER_SERVICE < (uint64) billing_deck_memory * 1024;
+	return billing_estimated_rows(statement, CATALOGUE_SERVICE) * BYTES_PER_SERVICE < billing_memory_limit() / 2;
 }
 
 /* Single look-ups so far are forgotten: the whole kind is read in their place. */

@@ -101,7 +101,7 @@ load_tariff(Statement *statement, int64 id)
 Tariff *
 billing_tariff(Statement *statement, int64 id)
 {
-	HTAB	   *tariffs = billing_catalogue_hash(statement, &statement->catalogue->tariffs, "billing tariffs",
+	HTAB	   *tariffs = billing_catalogue_hash(statement->catalogue->context, &statement->catalogue->tariffs, "billing tariffs",
 												 sizeof(int64), sizeof(TariffEntry));
 	TariffEntry *entry = hash_search(tariffs, &id, HASH_FIND, NULL);
 
@@ -273,7 +273,7 @@ billing_tariff_price(const void *tariff_source, TimestampTz instant, Price *pric
 const RateLabel *
 billing_rate_label(Statement *statement, int64 rate_id)
 {
-	HTAB	   *labels = billing_catalogue_hash(statement, &statement->catalogue->rate_labels, "billing rate labels",
+	HTAB	   *labels = billing_catalogue_hash(billing_rows_context(statement), &statement->catalogue->rate_labels, "billing rate labels",
 										sizeof(int64), sizeof(RateLabel));
 	RateLabel  *label = hash_search(labels, &rate_id, HASH_FIND, NULL);
 

@@ -47,6 +47,21 @@ SELECT is(pg_temp.calls(3000, 1, 2), 3000::bigint, 'lists that do not fit at all
 SELECT is(pg_temp.compiled(), 'none', 'and never compiled');
 SELECT is((SELECT count(*) FROM generate_series(1, 20) AS i, LATERAL billing.match_rate(8, (1 + i % 5) || '55', '2026-03-02') AS m WHERE m.rate_tariff_id = 8), 20::bigint, 'a small one');
 SELECT is(pg_temp.compiled(), 'small', 'is compiled beside them');
+
+-- Customers and what is charged by are remembered within the same bound; with one list of 10,000 rates beside them.
+SET billing.deck_memory = '2MB';
+INSERT INTO billing.tariff (id, name, currency) VALUES (9, 'standard', 'EUR');
+INSERT INTO billing.rate (tariff_id, prefix, price) SELECT 9, (10000 + i)::text::billing.prefix, 0.60 FROM generate_series(1, 10000) AS i;
+INSERT INTO billing.account (id, name, currency, tariff_id) SELECT i, 'customer ' || i, 'EUR', 9 FROM generate_series(1, 20000) AS i;
+INSERT INTO billing.service (account_id, kind, identifier) SELECT id, 'auth_code', 'code ' || id FROM billing.account;
+CREATE FUNCTION pg_temp.customers(count int) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM generate_series(1, count) AS i, LATERAL (SELECT 'code ' || 1 + i % 20000 AS auth_code, (10001 + i % 10000)::text || '55' AS callee, timestamptz '2026-03-02' AS started_at, 60::numeric AS billsec) AS c,
+		LATERAL billing.rate_call(c) AS r WHERE r.customer_account_id = 1 + i % 20000 AND r.customer_amount = 0.60
+$$;
+SELECT is(pg_temp.customers(30000), 30000::bigint, '30,000 calls of 20,000 customers');
+SELECT cmp_ok(sum(total_bytes)::bigint / 1024, '<=', 2200::bigint, 'all that a session remembers is within the bound') FROM pg_backend_memory_contexts WHERE name LIKE 'billing%' OR parent LIKE 'billing%';
+SELECT is(pg_temp.compiled(), 'standard', 'their list is compiled');
+
 -- Without its index the table is read as it is.
 ALTER TABLE billing.rate DROP CONSTRAINT rate_key;
 SELECT is(pg_temp.calls(20, 1, 2), 20::bigint, 'and without the index of the rates too they are found');
