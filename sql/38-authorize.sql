@@ -118,17 +118,21 @@ COMMENT ON FUNCTION billing._lock_reservation(bigint) IS 'Locks the first row of
 CREATE FUNCTION billing._reserve(reservation bigint, request jsonb, accounts bigint[], amounts numeric[], billsec bigint[], seconds integer, covered bigint[], pools bigint[], expires timestamptz) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
+	legs text[] := billing._leg_names();
 	number bigint := coalesce(reservation, nextval(pg_get_serial_sequence('billing.reservation', 'id')));
+	i integer;
 BEGIN
-	DELETE FROM billing.reservation r
-	WHERE r.id = _reserve.reservation AND _reserve.accounts[array_position(billing._leg_names(), r.leg)] IS NULL;
-	INSERT INTO billing.reservation AS r (id, leg, account_id, service_id, call, seconds, amount, covered, expires_at)
-	SELECT number, (billing._leg_names())[i], _reserve.accounts[i], _reserve.pools[i], _reserve.request, _reserve.seconds, _reserve.amounts[i],
-		least(coalesce(_reserve.covered[i], 0), coalesce(_reserve.billsec[i], 0)), _reserve.expires
-	FROM unnest(ARRAY[1, 2, 4, 5]) i
-	WHERE _reserve.accounts[i] IS NOT NULL
-	ON CONFLICT (id, leg) DO UPDATE SET account_id = EXCLUDED.account_id, service_id = EXCLUDED.service_id, seconds = EXCLUDED.seconds,
-		amount = EXCLUDED.amount, covered = EXCLUDED.covered, expires_at = EXCLUDED.expires_at;
+	IF reservation IS NOT NULL THEN
+		DELETE FROM billing.reservation r WHERE r.id = _reserve.reservation AND accounts[array_position(legs, r.leg)] IS NULL;
+	END IF;
+	-- One by one: most calls have one leg that is paid for, and a row of values needs no plan of its own.
+	FOREACH i IN ARRAY ARRAY[1, 2, 4, 5] LOOP
+		CONTINUE WHEN accounts[i] IS NULL;
+		INSERT INTO billing.reservation AS r (id, leg, account_id, service_id, call, seconds, amount, covered, expires_at)
+		VALUES (number, legs[i], accounts[i], pools[i], request, _reserve.seconds, amounts[i], least(coalesce(_reserve.covered[i], 0), coalesce(billsec[i], 0)), expires)
+		ON CONFLICT (id, leg) DO UPDATE SET account_id = EXCLUDED.account_id, service_id = EXCLUDED.service_id, seconds = EXCLUDED.seconds,
+			amount = EXCLUDED.amount, covered = EXCLUDED.covered, expires_at = EXCLUDED.expires_at;
+	END LOOP;
 	RETURN number;
 END $$;
 COMMENT ON FUNCTION billing._reserve(bigint, jsonb, bigint[], numeric[], bigint[], integer, bigint[], bigint[], timestamptz) IS 'Makes a reservation, or makes one longer, for the legs with an account; covered: what a leg may draw of its pool, of which it reserves no more than is billed. Returns the number.';
