@@ -313,7 +313,7 @@ typedef struct Rate
 	bool		exact;
 	bool		blocked;
 	bool		withdrawn;
-	uint32		versions;		/* of its prefix in a deck, from this one on */
+	uint32		older;			/* so many places further on stands the next older version of its prefix; 0: none */
 	int64		price;
 	const RateOverride *override;	/* NULL: nothing */
 	Prefix		prefix;
@@ -332,7 +332,7 @@ typedef struct DeckNode
 	uint16		children;		/* bitmap of symbols below which there is more */
 	uint16		matches;		/* bitmap of symbols that complete a prefix */
 	uint32		first_child;
-	uint32		first_match;
+	uint32		first_match;	/* a rate */
 } DeckNode;
 
 #define DECK_NO_RATE	PG_UINT32_MAX
@@ -346,10 +346,9 @@ struct Deck
 	struct Tariff *tariff;
 	uint32		nrates;
 	uint32		nexact;			/* rates [0, nexact) are exact, sorted by prefix */
-	uint32		empty_prefix;	/* first rate of the prefix that matches every number */
-	Rate	   *rates;			/* all versions of a prefix side by side, latest first */
+	uint32		empty_prefix;	/* latest rate of the prefix that matches every number */
+	Rate	   *rates;			/* behind these the latest of each prefix, as the nodes count them, then the older ones */
 	DeckNode   *nodes;
-	uint32	   *matches;		/* the first rate of each prefix, as the nodes count them */
 };
 
 extern IncrementRule billing_increment_rule(const char *name);
@@ -362,7 +361,8 @@ extern bool billing_boundary_splits(const char *name);
 
 extern void billing_deck_build(Deck *deck);
 extern const Rate *billing_deck_find(const Deck *deck, Number number, TimestampTz at, DayBand day);
-extern const Rate *billing_rate_choose(const Rate *rates, int nrates, TimestampTz at, DayBand day);
+extern void billing_rate_link(Rate *rates, uint32 nrates);
+extern const Rate *billing_rate_choose(const Rate *latest, TimestampTz at, DayBand day);
 extern int	billing_rate_compare(const void *a, const void *b);
 extern void billing_rate_terms(const ChargeTerms *defaults, const Rate *rate, ChargeTerms *terms);
 

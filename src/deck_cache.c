@@ -17,7 +17,7 @@
 
 #define ROWS_PER_PROBE	24		/* compiled in the time of a probe */
 #define RETRY_PROBES	256		/* until a list asks again for the place of another */
-#define BYTES_PER_RATE	(sizeof(Rate) + sizeof(uint32) + sizeof(DeckNode))	/* about */
+#define BYTES_PER_RATE	(sizeof(Rate) + sizeof(uint32) + sizeof(DeckNode))	/* about, with its place in the order while a list is compiled */
 #define EPOCH_BITS		16		/* look-ups after which what was asked before counts half */
 
 /* Bytes for price lists and what is remembered of single rows together. */

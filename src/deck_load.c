@@ -432,6 +432,7 @@ probe_number(RateReader *reader, Tariff *tariff, Prefix first, Prefix number, Ve
 	billing_scan_end(&scan);
 	if (versions->count > 1)
 		qsort(versions->rates, versions->count, sizeof(Rate), billing_rate_compare);
+	billing_rate_link(versions->rates, versions->count);
 	return found;
 }
 
@@ -445,8 +446,10 @@ choose_version(const Versions *versions, Number number, TimestampTz at, DayBand 
 	while (nexact < versions->count && versions->rates[nexact].exact)
 		nexact++;
 	if (nexact > 0 && versions->prefix == number.symbols && !number.longer)
-		found = billing_rate_choose(versions->rates, nexact, at, day);
-	return found ? found : billing_rate_choose(versions->rates + nexact, versions->count - nexact, at, day);
+		found = billing_rate_choose(versions->rates, at, day);
+	if (found == NULL && nexact < versions->count)
+		found = billing_rate_choose(versions->rates + nexact, at, day);
+	return found;
 }
 
 /*
