@@ -54,7 +54,8 @@ typedef struct SpendingScan
 	Relation	relation;
 	Relation	index;			/* NULL: there is none that can be used */
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	Datum	   *values;			/* of the row that was reached */
+	bool	   *nulls;
 } SpendingScan;
 
 /* Where a column stands is remembered, and looked at again each time. */
@@ -129,6 +130,7 @@ close_table(SpendingScan *scan)
 static void
 begin_scan(SpendingScan *scan, int64 account_id, int column, const ScanKeyData *more, Snapshot snapshot)
 {
+	int			natts = RelationGetNumberOfAttributes(scan->relation);
 	int			nkeys = more ? 2 : 1;
 	ScanKeyData keys[2];
 
@@ -142,14 +144,21 @@ begin_scan(SpendingScan *scan, int64 account_id, int column, const ScanKeyData *
 		scan->scan = systable_beginscan_ordered(scan->relation, scan->index, snapshot, nkeys, keys);
 	else
 		scan->scan = systable_beginscan(scan->relation, InvalidOid, false, snapshot, nkeys, keys);
+	scan->values = palloc(natts * sizeof(Datum));
+	scan->nulls = palloc(natts * sizeof(bool));
 }
 
 static bool
 next_row(SpendingScan *scan)
 {
+	HeapTuple	tuple;
+
 	CHECK_FOR_INTERRUPTS();
-	scan->tuple = scan->index ? systable_getnext_ordered(scan->scan, ForwardScanDirection) : systable_getnext(scan->scan);
-	return HeapTupleIsValid(scan->tuple);
+	tuple = scan->index ? systable_getnext_ordered(scan->scan, ForwardScanDirection) : systable_getnext(scan->scan);
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	heap_deform_tuple(tuple, RelationGetDescr(scan->relation), scan->values, scan->nulls);
+	return true;
 }
 
 static void
@@ -159,22 +168,23 @@ end_scan(SpendingScan *scan)
 		systable_endscan_ordered(scan->scan);
 	else
 		systable_endscan(scan->scan);
+	pfree(scan->values);
+	pfree(scan->nulls);
 	close_table(scan);
 }
 
-static Datum
-value_of(const SpendingScan *scan, int column, bool *isnull)
+static int
+place_of(const SpendingScan *scan, int column)
 {
-	return heap_getattr(scan->tuple, scan->table->attributes[column], RelationGetDescr(scan->relation), isnull);
+	return scan->table->attributes[column] - 1;
 }
 
 static Money
 money_of(const SpendingScan *scan, int column)
 {
-	bool		isnull;
-	Datum		value = value_of(scan, column, &isnull);
+	int			place = place_of(scan, column);
 
-	return isnull ? 0 : billing_money_from_numeric(DatumGetNumeric(value));
+	return scan->nulls[place] ? 0 : billing_money_from_numeric(DatumGetNumeric(scan->values[place]));
 }
 
 /* ---- the sums ---- */
@@ -278,14 +288,9 @@ reserved_sum(int64 account_id, int64 except, Snapshot snapshot)
 	open_table(&scan, &reservations);
 	begin_scan(&scan, account_id, RESERVATION_EXPIRES, &open, snapshot);
 	while (next_row(&scan))
-	{
-		bool		is_open;
-		bool		isnull;
-
-		value_of(&scan, RESERVATION_RELEASED, &is_open);
-		if (is_open && (except == 0 || DatumGetInt64(value_of(&scan, RESERVATION_ID, &isnull)) != except))
+		if (scan.nulls[place_of(&scan, RESERVATION_RELEASED)] &&
+			(except == 0 || DatumGetInt64(scan.values[place_of(&scan, RESERVATION_ID)]) != except))
 			sum += money_of(&scan, RESERVATION_AMOUNT);
-	}
 	end_scan(&scan);
 	return sum;
 }
