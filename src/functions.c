@@ -22,6 +22,7 @@ typedef struct RecordState
 	int32		typmod;
 	CdrMap		map;
 	TupleDesc	result;
+	struct TermColumns *terms;
 } RecordState;
 
 static RecordState *
@@ -141,24 +142,22 @@ money_datum(int64 money)
 	return NumericGetDatum(billing_numeric_from_money(money));
 }
 
-static void
-price_columns(const Price *price, Datum *values, bool *nulls)
+/*
+ * What match_rate() says of terms, but for the rate's own price.  Most rates of a list are charged by the same terms,
+ * so the columns are kept from one call to the next.
+ */
+typedef struct TermColumns
 {
-	const Rate *rate = price->rate;
-	const ChargeTerms *terms = &price->terms;
+	MemoryContext context;		/* of the values */
+	bool		made;
+	ChargeTerms terms;			/* of which they were made */
+	Datum		values[MATCH_COLUMNS];
+	bool		nulls[MATCH_COLUMNS];
+} TermColumns;
 
-	memset(nulls, 0, MATCH_COLUMNS * sizeof(bool));
-	values[MATCH_RATE] = Int64GetDatum(rate->id);
-	values[MATCH_PREFIX] = UInt64GetDatum(rate->prefix);
-	values[MATCH_EXACT] = BoolGetDatum(rate->exact);
-	values[MATCH_DAY_TYPE] = CStringGetTextDatum(billing_day_type_name(rate->day_type));
-	values[MATCH_BAND] = optional_text(rate->band, &nulls[MATCH_BAND]);
-	values[MATCH_VALID_FROM] = TimestampTzGetDatum(rate->valid_from);
-	values[MATCH_DESTINATION] = optional_text(rate->destination, &nulls[MATCH_DESTINATION]);
-	values[MATCH_TARIFF] = Int64GetDatum(price->tariff->id);
-	values[MATCH_CURRENCY] = CStringGetTextDatum(price->currency);
-	values[MATCH_PRICE] = money_datum(terms->price);
-	values[MATCH_FIRST_PRICE] = money_datum(terms->first_price);
+static void
+make_term_columns(const ChargeTerms *terms, Datum *values, bool *nulls)
+{
 	values[MATCH_CONNECT_FEE] = money_datum(terms->connect_fee);
 	values[MATCH_ATTEMPT_FEE] = money_datum(terms->attempt_fee);
 	values[MATCH_FIRST_INCREMENT] = Int32GetDatum(terms->first_increment);
@@ -175,6 +174,58 @@ price_columns(const Price *price, Datum *values, bool *nulls)
 	values[MATCH_DURATION_ROUNDING] = CStringGetTextDatum(billing_duration_rounding_name(terms->duration_rounding));
 	values[MATCH_ROUNDING_DIGITS] = Int32GetDatum(terms->rounding_digits);
 	values[MATCH_ROUNDING_MODE] = CStringGetTextDatum(billing_rounding_mode_name(terms->rounding_mode));
+}
+
+static const TermColumns *
+term_columns(FunctionCallInfo fcinfo, const ChargeTerms *terms)
+{
+	RecordState *state = record_state(fcinfo);
+	TermColumns *columns = state->terms;
+	ChargeTerms common = *terms;
+	MemoryContext former;
+
+	common.price = common.first_price = 0;
+	common.nsteps = 0;
+	common.steps = NULL;
+	if (columns == NULL)
+	{
+		columns = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(TermColumns));
+		columns->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "billing terms", ALLOCSET_SMALL_SIZES);
+		state->terms = columns;
+	}
+	if (columns->made && memcmp(&columns->terms, &common, sizeof(ChargeTerms)) == 0)
+		return columns;
+
+	columns->made = false;
+	MemoryContextReset(columns->context);
+	former = MemoryContextSwitchTo(columns->context);
+	make_term_columns(&common, columns->values, columns->nulls);
+	MemoryContextSwitchTo(former);
+	memcpy(&columns->terms, &common, sizeof(ChargeTerms));
+	columns->made = true;
+	return columns;
+}
+
+static void
+price_columns(FunctionCallInfo fcinfo, const Price *price, Datum *values, bool *nulls)
+{
+	const Rate *rate = price->rate;
+	const ChargeTerms *terms = &price->terms;
+	const TermColumns *columns = term_columns(fcinfo, terms);
+
+	memcpy(values, columns->values, sizeof(columns->values));
+	memcpy(nulls, columns->nulls, sizeof(columns->nulls));
+	values[MATCH_RATE] = Int64GetDatum(rate->id);
+	values[MATCH_PREFIX] = UInt64GetDatum(rate->prefix);
+	values[MATCH_EXACT] = BoolGetDatum(rate->exact);
+	values[MATCH_DAY_TYPE] = CStringGetTextDatum(billing_day_type_name(rate->day_type));
+	values[MATCH_BAND] = optional_text(rate->band, &nulls[MATCH_BAND]);
+	values[MATCH_VALID_FROM] = TimestampTzGetDatum(rate->valid_from);
+	values[MATCH_DESTINATION] = optional_text(rate->destination, &nulls[MATCH_DESTINATION]);
+	values[MATCH_TARIFF] = Int64GetDatum(price->tariff->id);
+	values[MATCH_CURRENCY] = CStringGetTextDatum(price->currency);
+	values[MATCH_PRICE] = money_datum(terms->price);
+	values[MATCH_FIRST_PRICE] = terms->first_price == terms->price ? values[MATCH_PRICE] : money_datum(terms->first_price);
 	values[MATCH_BLOCKED] = BoolGetDatum(rate->blocked);
 }
 
@@ -206,12 +257,13 @@ Datum
 billing_match_rate(PG_FUNCTION_ARGS)
 {
 	Price		price;
-	Datum		values[MATCH_COLUMNS] = {0};
+	Datum		values[MATCH_COLUMNS];
 	bool		nulls[MATCH_COLUMNS];
 
-	memset(nulls, true, sizeof(nulls));
 	if (match_price(fcinfo, &price))
-		price_columns(&price, values, nulls);
+		price_columns(fcinfo, &price, values, nulls);
+	else
+		memset(nulls, true, sizeof(nulls));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(billing_result_desc(fcinfo), values, nulls)));
 }
 
