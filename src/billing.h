@@ -147,7 +147,6 @@ extern Oid	billing_ledger_relation(const char *name);
 extern void billing_check_reader(Oid owner);
 extern _Noreturn void billing_ledger_missing(void);
 extern Statement *billing_latest_statement(MemoryContext context);
-extern MemoryContext billing_rows_context(Statement *statement);
 extern HTAB *billing_catalogue_hash(MemoryContext context, HTAB **slot, const char *name, Size keysize, Size entrysize);
 extern const TableMap *billing_table_map(Statement *statement, CatalogueTable table);
 extern uint64 billing_count_entries(Statement *statement, CatalogueTable table, ScanKey key, uint64 limit);
@@ -656,6 +655,7 @@ typedef struct Candidates
 
 extern void billing_directory_begin_call(Statement *statement);
 extern MemoryContext billing_directory_context(Statement *statement);
+extern MemoryContext billing_rows_context(Statement *statement);
 extern void billing_candidates(Statement *statement, const Cdr *cdr, ServiceSide side, ServiceKind kind, RawText value, Candidates *candidates);
 extern Found billing_decide(const Candidates *candidates);
 extern bool billing_has_customer_service(Statement *statement);

@@ -574,17 +574,6 @@ billing_latest_statement(MemoryContext context)
 
 /* ---- reading the tables ---- */
 
-/* Where accounts and labels are kept, of which there may be more than memory is for: see billing_directory_begin_call. */
-MemoryContext
-billing_rows_context(Statement *statement)
-{
-	Catalogue  *catalogue = statement->catalogue;
-
-	if (catalogue->rows == NULL)
-		catalogue->rows = AllocSetContextCreate(catalogue->context, "billing rows", ALLOCSET_DEFAULT_SIZES);
-	return catalogue->rows;
-}
-
 /* A hash table of the catalogue, made when it is first needed. */
 HTAB *
 billing_catalogue_hash(MemoryContext context, HTAB **slot, const char *name, Size keysize, Size entrysize)

@@ -43,6 +43,7 @@ heat(const Catalogue *catalogue, Tariff *tariff)
 	return tariff->heat;
 }
 
+/* The call that is being rated may hold a rate of it, so it goes with the memory of that call. */
 static void
 discard(Catalogue *catalogue, Deck *deck)
 {
@@ -50,7 +51,8 @@ discard(Catalogue *catalogue, Deck *deck)
 	catalogue->deck_bytes -= deck->bytes;
 	deck->tariff->deck = NULL;
 	deck->tariff->probes = 0;
-	MemoryContextDelete(deck->context);
+	MemoryContextSetIdentifier(deck->context, NULL);
+	MemoryContextSetParent(deck->context, CurrentMemoryContext);
 }
 
 /* Discards the least recently used decks until the others fit: services and accounts need their place. */

@@ -304,6 +304,17 @@ create_directory(Catalogue *catalogue)
 	return directory;
 }
 
+/* Where accounts and labels are kept, of which there may be more than memory is for: they are forgotten with the directory. */
+MemoryContext
+billing_rows_context(Statement *statement)
+{
+	Catalogue  *catalogue = statement->catalogue;
+
+	if (catalogue->rows == NULL)
+		catalogue->rows = AllocSetContextCreate(catalogue->context, "billing rows", ALLOCSET_DEFAULT_SIZES);
+	return catalogue->rows;
+}
+
 static Size
 size_of(MemoryContext context)
 {
