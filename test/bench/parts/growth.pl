@@ -2,12 +2,15 @@
 # within billing.deck_memory and beyond it; memory of 50 backends.
 my $calls = size(20_000, 100_000, 500);
 
-# Microseconds of rating a call, warm, nothing stored.
-my $cost = sub {
-	my ($db, $set) = @_;
-	my $query = 'SELECT count((billing.rate_call(c)).status) FROM bench.call AS c';
-	return timed($db, $query, 'SET max_parallel_workers_per_gather = 0; ' . ($set // '') . "$query;") / $calls * 1e6;
+my $query = 'SELECT count((billing.rate_call(c)).status) FROM bench.call AS c';
+# Makes a session compile two lists of so many rates, which it does when each has been asked once in 24 of its rates, and have room for them.
+my $warm = sub {
+	my ($rates) = @_;
+	my $kb = List::Util::max(256 * 1024, POSIX::ceil(2.2 * $rates * 100 / 1024));
+	return "SET max_parallel_workers_per_gather = 0; SET billing.deck_memory = '${kb}kB'; " . "$query; " x (1 + POSIX::ceil(1.2 * $rates / 24 / $calls));
 };
+# Microseconds of rating a call, warm, nothing stored.
+my $cost = sub { my ($db, $rates) = @_; return timed($db, $query, $warm->($rates)) / $calls * 1e6; };
 my $load = sub {
 	my ($db, $file) = @_;
 	sql($db, "CREATE TABLE bench.call AS SELECT $raw FROM billing.cdr LIMIT 0; COPY bench.call ($raw) FROM '$file' (FORMAT csv); VACUUM ANALYZE");
@@ -16,8 +19,8 @@ my $load = sub {
 # Bytes that a session holds for us once it has rated the calls: of its contexts, and of the process beyond one that has rated nothing.
 my $contexts = "SELECT 'bytes ' || coalesce(sum(total_bytes), 0) FROM pg_backend_memory_contexts WHERE name LIKE 'billing%' OR parent LIKE 'billing%'";
 my $memory = sub {
-	my ($db) = @_;
-	my ($ours) = sql($db, "SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;\n$contexts") =~ /^bytes (\d+)/m;
+	my ($db, $rates) = @_;
+	my ($ours) = sql($db, $warm->($rates) . "\n$contexts") =~ /^bytes (\d+)/m;
 	return $ours;
 };
 my $drop = sub { system('dropdb', '-f', $_[0]) == 0 or die "dropdb failed\n"; };
@@ -25,25 +28,26 @@ my $drop = sub { system('dropdb', '-f', $_[0]) == 0 or die "dropdb failed\n"; };
 my @sizes = grep { $_ <= size(300_000, 3_000_000, 10_000) } (1000, 10_000, 100_000, 300_000, 1_000_000, 3_000_000);
 heading('cost of a call, both legs, nothing stored, by prefixes in each of two price lists');
 my %by;
+my $shared = List::Util::min(300_000, $sizes[-1]);        # of 50 backends
 for my $count (@sizes)
 {
 	my $db = ledger("growth_$count");
 	prices($db, $count);
 	parties($db, $customers);
 	$load->($db, call_file("growth-$count", $calls, $count));
-	my $v = measure('us a call by prefixes', 'us', x => $count, 'a call, by prefixes' => sub { $cost->($db) });
+	my $v = measure('us a call by prefixes', 'us', x => $count, 'a call, by prefixes' => sub { $cost->($db, $count) });
 	$by{$count} = $v->{'a call, by prefixes'};
-	my $bytes = $memory->($db);
+	my $bytes = $memory->($db, $count);
 	report('bytes a prefix', 'bytes of a backend a prefix', 'bytes', $bytes / (2 * $count), $bytes / (2 * $count), $bytes / (2 * $count), undef, $count);
-	$drop->($db) if $count != $sizes[-1];
+	$drop->($db) if $count != $shared;
 }
 ratio('us a call by prefixes', 'a call with ' . commas($sizes[-1]) . ' prefixes / with ' . commas($sizes[0]), $by{ $sizes[-1] }, $by{ $sizes[0] }, '<= 1.5');
 
-# ---- fifty backends, with the largest of these ----
+# ---- fifty backends ----
 {
-	my $db = "growth_$sizes[-1]";
+	my $db = "growth_$shared";
 	my $backends = size(50, 50, 4);
-	heading(commas($backends) . ' backends, ' . commas($sizes[-1]) . ' prefixes in each of two price lists');
+	heading(commas($backends) . ' backends, ' . commas($shared) . ' prefixes in each of two price lists');
 	my $private = sub {
 		my ($work) = @_;
 		my (@to, @pid);
@@ -71,7 +75,7 @@ ratio('us a call by prefixes', 'a call with ' . commas($sizes[-1]) . ' prefixes 
 		return $own / 1048576;
 	};
 	my $idle = $private->('SELECT 1;');
-	my $busy = $private->('SELECT count((billing.rate_call(c)).status) FROM bench.call AS c;');
+	my $busy = $private->($warm->($shared));
 	report('memory', "$backends backends that have rated nothing, own memory", 'MiB', ($idle) x 3);
 	report('memory', "$backends backends that have rated, own memory", 'MiB', ($busy) x 3);
 	report('memory', 'a backend, beyond one that has rated nothing', 'MiB', (($busy - $idle) / $backends) x 3);
@@ -88,9 +92,9 @@ for my $count (@services)
 	prices($db, 1000);
 	parties($db, $count);
 	$load->($db, call_file("services-$count", $calls, 1000, customers => $count));
-	my $v = measure('us a call by services', 'us', x => $count, 'a call, by services' => sub { $cost->($db) });
+	my $v = measure('us a call by services', 'us', x => $count, 'a call, by services' => sub { $cost->($db, 1000) });
 	$with{$count} = $v->{'a call, by services'};
-	report('memory by services', 'memory of a backend, by services', 'MiB', ($memory->($db) / 1048576) x 3, undef, $count);
+	report('memory by services', 'memory of a backend, by services', 'MiB', ($memory->($db, 1000) / 1048576) x 3, undef, $count);
 	$drop->($db);
 }
 ratio('us a call by services', 'a call with ' . commas($services[-1]) . ' services / with 10', $with{ $services[-1] }, $with{10}, '<= 1.5');
@@ -98,12 +102,11 @@ ratio('us a call by services', 'a call with ' . commas($services[-1]) . ' servic
 # ---- many price lists, and what happens past the bound ----
 my $each = size(1_000, 300_000, 100);
 my $most = 200;
-# A list is compiled when it has been asked for some thousand times, at most, and every one is to be; so this takes
-# long, and is done once in one session, in which the repetitions are timed and the memory is read.
-my $rounds = 1 + POSIX::ceil(1.2 * $most * List::Util::min(4200, 20 + $most * $each / 100) / $calls);
+# Every list is to be compiled, which takes long; so it is done once in one session, in which the repetitions are timed and
+# the memory is read.
+my $rounds = 1 + POSIX::ceil(1.2 * $most * List::Util::max(20, $each / 24) / $calls);
 my $session = sub {
 	my ($db, $kb) = @_;
-	my $query = 'SELECT count((billing.rate_call(c)).status) FROM bench.call AS c';
 	my $result = sql($db, "SET max_parallel_workers_per_gather = 0; SET billing.deck_memory = '${kb}kB';\n" . "$query;\n" x $rounds
 		  . "SELECT clock_timestamp() AS began \\gset\n$query;\nSELECT 'took ' || extract(epoch FROM clock_timestamp() - :'began');\n" x $repetitions . $contexts);
 	my @us = map { $_ / $calls * 1e6 } $result =~ /^took ([\d.]+)/mg;
