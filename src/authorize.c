@@ -142,7 +142,7 @@ typedef struct Question
 	int64		held;			/* seconds that it has */
 	bool		has_most;
 	int64		most;
-	TimestampTz expires_at;
+	Interval   *expires;		/* NULL: after an hour */
 	Cdr			cdr;
 	Search		search;
 	int64		owner_id;		/* who holds the DID */
@@ -564,6 +564,15 @@ lock_for_reservation(Question *question)
 	return !question->extends || lock_reservation(question);
 }
 
+static Datum
+expiry(const Question *question)
+{
+	static const Interval hour = {.time = USECS_PER_HOUR};
+
+	return DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+							   IntervalPGetDatum(question->expires ? question->expires : &hour));
+}
+
 static void
 reserve(Question *question, int64 seconds)
 {
@@ -573,6 +582,7 @@ reserve(Question *question, int64 seconds)
 	const Search *search = &question->search;
 	Datum		values[lengthof(types)] = {Int64GetDatum(question->reservation), question->request};
 	bool		nulls[lengthof(types)] = {!question->extends, question->no_request};
+	Datum		expires_at = expiry(question);
 	Datum	   *rest = values + 2 + CALL_COLUMNS;
 	Datum		number;
 	bool		isnull;
@@ -585,13 +595,13 @@ reserve(Question *question, int64 seconds)
 	*rest++ = Int32GetDatum((int32) seconds);
 	*rest++ = billing_leg_ids(search->covered);
 	*rest++ = billing_leg_ids(question->pools);
-	*rest++ = TimestampTzGetDatum(question->expires_at);
+	*rest++ = expires_at;
 	query(&plan, "SELECT billing._reserve($1, coalesce($2, pg_catalog.jsonb_build_object('caller', $3, 'callee', $4, 'did', $5, 'redirected_by', $6,"
 		  " 'auth_code', $7, 'tenant', $8, 'source', $9, 'src_trunk', $10, 'src_ip', $11, 'dst_trunk', $12, 'dst_ip', $13, 'provider_code', $14,"
 		  " 'started_at', $15)), $16, $17, $18, $19, $20, $21, $22)",
 		  lengthof(types), types, values, nulls, 1, &number, &isnull);
 	put(question, ANSWER_RESERVATION, number);
-	put(question, ANSWER_EXPIRES, TimestampTzGetDatum(question->expires_at));
+	put(question, ANSWER_EXPIRES, expires_at);
 }
 
 /* ---- the answer ---- */
@@ -618,14 +628,7 @@ read_arguments(FunctionCallInfo fcinfo, Question *question)
 	question->slice = PG_ARGISNULL(ASK_RESERVE) ? 60 : Max(PG_GETARG_INT32(ASK_RESERVE), 1);
 	question->has_most = !PG_ARGISNULL(ASK_AT_MOST);
 	question->most = question->has_most ? PG_GETARG_INT32(ASK_AT_MOST) : 0;
-	if (question->reserves)
-	{
-		Interval	hour = {.time = USECS_PER_HOUR};
-		Interval   *expires = PG_ARGISNULL(ASK_EXPIRES) ? &hour : PG_GETARG_INTERVAL_P(ASK_EXPIRES);
-
-		question->expires_at = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-																	   TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), IntervalPGetDatum(expires)));
-	}
+	question->expires = PG_ARGISNULL(ASK_EXPIRES) ? NULL : PG_GETARG_INTERVAL_P(ASK_EXPIRES);
 }
 
 /* Goes from question to question until one refuses the call; false: it is refused. */
