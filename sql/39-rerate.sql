@@ -156,24 +156,48 @@ REVOKE ALL ON FUNCTION billing.reopen_period(bigint, date, text) FROM PUBLIC;
 
 -- The run.
 
-CREATE FUNCTION billing._rerate_keys(starts timestamptz, ends timestamptz, source text, status text, after_started_at timestamptz, after_id bigint, batch integer,
-	OUT ids bigint[], OUT begins timestamptz[])
+CREATE FUNCTION billing._rerate_keys(starts timestamptz, ends timestamptz, source text, status text, legs text[], after_started_at timestamptz, after_id bigint, batch integer,
+	OUT ids bigint[], OUT begins timestamptz[], OUT calls bigint, OUT last_started_at timestamptz, OUT last_id bigint)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+	call record;
 BEGIN
-	RETURN QUERY
-		SELECT array_agg(k.id ORDER BY k.place), array_agg(k.started_at ORDER BY k.place)
+	calls := 0;
+	FOR call IN
+		SELECT r.id, r.started_at, r.changes
 		FROM (
-			SELECT c.id, c.started_at, row_number() OVER (ORDER BY c.started_at, c.id) AS place
+			-- Rated where it is read: only keys are sorted.
+			SELECT c.id, c.started_at, billing._rerate_changes(c, _rerate_keys.legs) AS changes
 			FROM billing.cdr c
 			WHERE c.started_at >= greatest(_rerate_keys.starts, _rerate_keys.after_started_at) AND c.started_at < _rerate_keys.ends
 				AND (_rerate_keys.after_id IS NULL OR (c.started_at, c.id) > (_rerate_keys.after_started_at, _rerate_keys.after_id))
 				AND (_rerate_keys.source IS NULL OR c.source = _rerate_keys.source)
-				AND (_rerate_keys.status IS NULL OR c.status = _rerate_keys.status)) k
-		GROUP BY (k.place - 1) / _rerate_keys.batch
-		ORDER BY (k.place - 1) / _rerate_keys.batch;
+				AND (_rerate_keys.status IS NULL OR c.status = _rerate_keys.status)
+			OFFSET 0) r
+		ORDER BY r.started_at, r.id
+	LOOP
+		calls := calls + 1;
+		IF call.changes THEN
+			ids := ids || call.id;
+			begins := begins || call.started_at;
+		END IF;
+		IF calls = batch THEN
+			last_started_at := call.started_at;
+			last_id := call.id;
+			RETURN NEXT;
+			calls := 0;
+			ids := NULL;
+			begins := NULL;
+		END IF;
+	END LOOP;
+	IF calls > 0 THEN
+		last_started_at := call.started_at;
+		last_id := call.id;
+		RETURN NEXT;
+	END IF;
 END $$;
-COMMENT ON FUNCTION billing._rerate_keys(timestamptz, timestamptz, text, text, timestamptz, bigint, integer) IS 'Keys of the calls of a run, in its order, a batch a row: one scan and one sort, for no index has that order, and none is worth its price at each load.';
+COMMENT ON FUNCTION billing._rerate_keys(timestamptz, timestamptz, text, text, text[], timestamptz, bigint, integer) IS 'Calls of a run, in its order, a batch a row: keys of those that would change (null: none would), how many it has seen for that, and the key of the last one. One scan, which rates, and one sort of keys: no index has that order, and none is worth its price at each load.';
 
 CREATE FUNCTION billing._rerate_selected(ids bigint[], begins timestamptz[], legs text[], of_account bigint, of_tariff bigint, of_import text, allow_closed boolean,
 	OUT id bigint, OUT started_at timestamptz, OUT closed boolean)
@@ -212,7 +236,7 @@ BEGIN
 			-- A call that moves to another account is two rows, else one.
 			SELECT v.account_id, l.leg, v.rate_id, count(*) AS calls, coalesce(sum(v.old_amount), 0) AS old_amount, coalesce(sum(v.new_amount), 0) AS new_amount
 			FROM billing._rerate_keys(coalesce(rerate_preview.starts, '-infinity'), coalesce(rerate_preview.ends, 'infinity'),
-					rerate_preview.source, rerate_preview.status, NULL, NULL, 10000) k
+					rerate_preview.source, rerate_preview.status, rerate_preview.legs, NULL, NULL, 10000) k
 				CROSS JOIN LATERAL billing._rerate_selected(k.ids, k.begins, rerate_preview.legs, rerate_preview.account_id, rerate_preview.tariff_id,
 					rerate_preview.import, coalesce(rerate_preview.allow_closed, false)) s
 				JOIN billing.cdr c ON c.id = s.id AND c.started_at = s.started_at
@@ -345,16 +369,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._rerate_begin(timestamptz, timestamptz, bigint, bigint, text, text, text, text[], boolean, text, boolean, integer, bigint) IS 'Checks the arguments of rerate() and enters the run, or takes one up again. 25001, 22023, and what _rerate_resume() raises.';
 
-CREATE FUNCTION billing._rerate_slices(run_id bigint, OUT ids bigint[], OUT begins timestamptz[]) RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
+CREATE FUNCTION billing._rerate_slices(run_id bigint,
+	OUT ids bigint[], OUT begins timestamptz[], OUT calls bigint, OUT last_started_at timestamptz, OUT last_id bigint) RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET row_security = off AS $$
 DECLARE
 	run record;
 BEGIN
 	SELECT p.* INTO run FROM billing.rerate_progress p WHERE p.run_id = _rerate_slices.run_id;
-	RETURN QUERY SELECT k.ids, k.begins
-		FROM billing._rerate_keys(run.starts, run.ends, run.source, run.status, run.last_started_at, run.last_id, run.batch_size) k;
+	RETURN QUERY SELECT k.ids, k.begins, k.calls, k.last_started_at, k.last_id
+		FROM billing._rerate_keys(run.starts, run.ends, run.source, run.status, run.legs, run.last_started_at, run.last_id, run.batch_size) k;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+	PERFORM billing._rerate_unlock(run_id);
+	RAISE;
 END $$;
-COMMENT ON FUNCTION billing._rerate_slices(bigint) IS 'Keys of what a run has not seen yet, a batch a row.';
+COMMENT ON FUNCTION billing._rerate_slices(bigint) IS 'What a run has not seen yet, a batch a row. Gives the run up when it fails, as _rerate_step() does.';
 
 CREATE FUNCTION billing._rerate_write(run_id bigint, ids bigint[], begins timestamptz[], legs text[], allow_closed boolean, reason text, OUT changed bigint, OUT skipped bigint) RETURNS record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -408,31 +436,37 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION billing._rerate_write(bigint, bigint[], timestamptz[], text[], boolean, text) IS 'Locks these calls and rates their named legs again: writes those that change and what changed. The trigger zz_rate leaves such rows as they are, for no raw column changes. Keys in order of started_at.';
 
-CREATE FUNCTION billing._rerate_batch(run_id bigint, ids bigint[], begins timestamptz[]) RETURNS void
+CREATE FUNCTION billing._rerate_batch(run_id bigint, ids bigint[], begins timestamptz[], calls bigint, last_started_at timestamptz, last_id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	run record;
 	selected record;
 	written record;
+	changed_calls bigint := 0;
+	skipped_calls bigint := 0;
 BEGIN
 	SELECT p.* INTO run FROM billing.rerate_progress p WHERE p.run_id = _rerate_batch.run_id;
-	-- Most calls do not change: they are found without a lock, and nothing is written to them.
-	SELECT array_agg(s.id ORDER BY s.started_at, s.id) FILTER (WHERE NOT s.closed) AS ids,
-		array_agg(s.started_at ORDER BY s.started_at, s.id) FILTER (WHERE NOT s.closed) AS begins,
-		count(*) FILTER (WHERE NOT s.closed) AS changed, count(*) FILTER (WHERE s.closed) AS skipped INTO selected
-	FROM billing._rerate_selected(ids, begins, run.legs, run.account_id, run.tariff_id, run.import, run.allow_closed) s;
-	IF selected.changed > 0 AND NOT run.dry_run THEN
-		written := billing._rerate_write(run_id, selected.ids, selected.begins, run.legs, run.allow_closed, run.reason);
-		selected.changed := written.changed;
-		selected.skipped := selected.skipped + written.skipped;
+	IF ids IS NOT NULL THEN
+		-- Which of those that would change are asked for is found without a lock.
+		SELECT array_agg(s.id ORDER BY s.started_at, s.id) FILTER (WHERE NOT s.closed) AS ids,
+			array_agg(s.started_at ORDER BY s.started_at, s.id) FILTER (WHERE NOT s.closed) AS begins,
+			count(*) FILTER (WHERE NOT s.closed) AS changed, count(*) FILTER (WHERE s.closed) AS skipped INTO selected
+		FROM billing._rerate_selected(ids, begins, run.legs, run.account_id, run.tariff_id, run.import, run.allow_closed) s;
+		changed_calls := selected.changed;
+		skipped_calls := selected.skipped;
 	END IF;
-	UPDATE billing.rerate_progress p SET seen = p.seen + cardinality(ids), changed = p.changed + selected.changed,
-		skipped_closed = p.skipped_closed + selected.skipped, last_id = ids[cardinality(ids)], last_started_at = begins[cardinality(begins)], updated_at = now()
+	IF changed_calls > 0 AND NOT run.dry_run THEN
+		written := billing._rerate_write(run_id, selected.ids, selected.begins, run.legs, run.allow_closed, run.reason);
+		changed_calls := written.changed;
+		skipped_calls := skipped_calls + written.skipped;
+	END IF;
+	UPDATE billing.rerate_progress p SET seen = p.seen + _rerate_batch.calls, changed = p.changed + changed_calls,
+		skipped_closed = p.skipped_closed + skipped_calls, last_id = _rerate_batch.last_id, last_started_at = _rerate_batch.last_started_at, updated_at = now()
 	WHERE p.run_id = _rerate_batch.run_id;
 END $$;
-COMMENT ON FUNCTION billing._rerate_batch(bigint, bigint[], timestamptz[]) IS 'Rates one batch of a run again and notes how far it is.';
+COMMENT ON FUNCTION billing._rerate_batch(bigint, bigint[], timestamptz[], bigint, timestamptz, bigint) IS 'Rates those calls of one batch of a run that would change again, and notes how far it is.';
 
-CREATE FUNCTION billing._rerate_step(run_id bigint, ids bigint[], begins timestamptz[]) RETURNS boolean
+CREATE FUNCTION billing._rerate_step(run_id bigint, ids bigint[], begins timestamptz[], calls bigint, last_started_at timestamptz, last_id bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	UPDATE billing.rerate_progress p SET state = 'stopped', updated_at = now() WHERE p.run_id = _rerate_step.run_id AND p.state = 'stopping';
@@ -441,7 +475,7 @@ BEGIN
 	END IF;
 	FOR attempt IN 1..10 LOOP
 		BEGIN
-			PERFORM billing._rerate_batch(run_id, ids, begins);
+			PERFORM billing._rerate_batch(run_id, ids, begins, calls, last_started_at, last_id);
 			EXIT;
 		EXCEPTION WHEN serialization_failure OR deadlock_detected THEN
 			-- Somebody moved a call to another partition, or changes many in an order of his own: we can wait for him.
@@ -455,7 +489,7 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
 	PERFORM billing._rerate_unlock(run_id);
 	RAISE;
 END $$;
-COMMENT ON FUNCTION billing._rerate_step(bigint, bigint[], timestamptz[]) IS 'One batch of a run, tried again when it loses against another session; false when the run is to stop.';
+COMMENT ON FUNCTION billing._rerate_step(bigint, bigint[], timestamptz[], bigint, timestamptz, bigint) IS 'One batch of a run, tried again when it loses against another session; false when the run is to stop.';
 
 CREATE FUNCTION billing._rerate_settle(run_id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -493,8 +527,8 @@ BEGIN
 	COMMIT;
 	-- Each statement is to see what others have committed; a default of REPEATABLE READ would fail on every call that changed.
 	SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-	FOR slice IN SELECT s.ids, s.begins FROM billing._rerate_slices(run) s LOOP
-		more := billing._rerate_step(run, slice.ids, slice.begins);
+	FOR slice IN SELECT s.ids, s.begins, s.calls, s.last_started_at, s.last_id FROM billing._rerate_slices(run) s LOOP
+		more := billing._rerate_step(run, slice.ids, slice.begins, slice.calls, slice.last_started_at, slice.last_id);
 		COMMIT;
 		SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 		EXIT WHEN NOT more;

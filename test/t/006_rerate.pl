@@ -62,6 +62,19 @@ is($node->safe_psql('postgres', "SELECT state, changed FROM billing.rerate_progr
 $node->safe_psql('postgres', 'DROP TRIGGER refuse ON billing.cdr');
 $node->safe_psql('postgres', "CALL billing.rerate(resume => $second)");
 is($node->safe_psql('postgres', "SELECT state, changed FROM billing.rerate_progress WHERE run_id = $second"), 'done|2000', 'another session ends it');
+
+# The same where rating fails while it is found out which calls would change, here by a price that only a broken ledger has.
+$node->safe_psql('postgres', <<'END');
+ALTER TABLE billing.rate ALTER price TYPE numeric;
+ALTER TABLE billing.rate DISABLE TRIGGER USER;
+UPDATE billing.rate SET price = 'NaN';
+ALTER TABLE billing.rate ENABLE TRIGGER USER;
+END
+$session->query("CALL billing.rerate('2026-01-01', '2027-01-01')");
+my $third = $node->safe_psql('postgres', 'SELECT max(run_id) FROM billing.rerate_progress');
+is($node->safe_psql('postgres', "SELECT state, seen FROM billing.rerate_progress WHERE run_id = $third"), 'running|0', 'a run fails before its first batch');
+($status, $stdout, $stderr) = $node->psql('postgres', "CALL billing.rerate(resume => $third)");
+like($stderr, qr/number of the catalogue is out of range: NaN/, 'and another session takes it, and fails as well');
 $session->quit;
 
 $node->stop;
