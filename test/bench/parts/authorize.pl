@@ -32,6 +32,15 @@ my $v = measure('authorize', 'us',
 report('authorize', 'authorize(), in the server', 'us', median(@{ $v->{'in the server, one statement'} }), (sort { $a <=> $b } @{ $v->{'in the server, one statement'} })[0, -1], '<= 50');
 my @over = map { $v->{'over the socket'}[$_] - $v->{'SELECT 1 over the socket'}[$_] } 0 .. $repetitions - 1;
 report('authorize', 'authorize(), over the socket, less SELECT 1', 'us', median(@over), (sort { $a <=> $b } @over)[0, -1], '<= 50');
+# Entries add up with the years.
+my $of_one = "FROM generate_series(1, 1000) AS n, LATERAL (SELECT '1212' || 5550000 + n AS callee, 'code 1' AS auth_code, 'carrier 1' AS dst_trunk) AS a";
+for my $entries (1, 100, 1000, 10_000)
+{
+	sql($db, "INSERT INTO billing.entry (account_id, at, kind, amount) SELECT a.id, '2026-09-30', 'payment', 1 FROM billing.account AS a, generate_series(2, $entries) WHERE a.name = 'customer 1' AND $entries > 1;
+		CHECKPOINT; VACUUM ANALYZE billing.entry");
+	measure('authorize by entries', 'us', x => $entries, 'in the server, by entries of the account' => sub {
+		return timed($db, "SELECT count((($call)).allowed) $of_one", "$warm SELECT count(($call).allowed) $of_one;") / 1000 * 1e6; });
+}
 sql($db, "SET session_replication_role = replica; DELETE FROM billing.entry; RESET session_replication_role; TRUNCATE billing.reservation CASCADE;
 	UPDATE billing.account SET billing = 'postpaid' WHERE NOT is_provider");
 clean($db, 'billing.cdr');
