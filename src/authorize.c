@@ -200,12 +200,14 @@ renew_snapshot(Question *question)
 
 /* ---- queries, for what few calls need ---- */
 
+#define MOST_PARAMETERS	(CALL_COLUMNS + 9)	/* of a reservation */
+
 /* Runs a query of one row, with a snapshot of its own, and copies its columns; false: it had none. */
 static bool
 query(SPIPlanPtr *plan, const char *text, int nargs, const Oid *types, Datum *values, const bool *nulls, int ncolumns, Datum *columns, bool *no_columns)
 {
 	MemoryContext context = CurrentMemoryContext;
-	char		absent[CALL_COLUMNS + LEGS + 4];
+	char		absent[MOST_PARAMETERS];
 	bool		found;
 
 	for (int i = 0; i < nargs; i++)
