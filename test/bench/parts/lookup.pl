@@ -14,7 +14,7 @@ open my $f, '>', "$dir/numbers.csv" or die;
 print $f "$_,", number($list), ',', 1 + rnd($tariffs), "\n" for 1 .. $numbers;
 close $f;
 sql($db, <<"END");
-DROP TABLE IF EXISTS bench.number, bench.many, bench.many_gist, bench.many_btree, bench.one_ours, bench.found;
+DROP TABLE IF EXISTS bench.number, bench.many, bench.many_gist, bench.many_btree, bench.many_part, bench.one_ours, bench.by_key, bench.found;
 CREATE TABLE bench.number (n integer, number text, t integer);
 COPY bench.number FROM '$dir/numbers.csv' (FORMAT csv);
 -- The first prefixes of the list, the shorter ones, in each of 100 tariffs of one table.
@@ -23,6 +23,12 @@ INSERT INTO bench.many_btree (tariff_id, prefix, price) SELECT t, prefix, sell +
 CREATE TABLE bench.many_gist AS SELECT id, tariff_id, prefix::prefix_range AS prefix, price FROM bench.many_btree;
 CREATE TABLE bench.many AS SELECT id, tariff_id, prefix::billing.prefix AS prefix, price FROM bench.many_btree;
 CREATE TABLE bench.one_ours AS SELECT r.id, r.prefix, r.price FROM billing.rate AS r JOIN billing.tariff AS t ON t.id = r.tariff_id WHERE t.name = 'sell';
+CREATE TABLE bench.by_key AS SELECT row_number() OVER () AS id, price FROM bench.one_ours;
+CREATE UNIQUE INDEX by_key_id ON bench.by_key (id);
+CREATE TABLE bench.many_part (tariff_id integer, prefix billing.prefix, price numeric) PARTITION BY LIST (tariff_id);
+@{[ map { "CREATE TABLE bench.many_part_$_ PARTITION OF bench.many_part FOR VALUES IN ($_);\n" } 1 .. $tariffs ]}
+INSERT INTO bench.many_part SELECT tariff_id, prefix, price FROM bench.many;
+CREATE INDEX ON bench.many_part USING spgist (prefix);
 CREATE INDEX one_spgist ON bench.one_ours USING spgist (prefix);
 CREATE INDEX one_btree ON bench.one_ours (prefix);
 CREATE UNIQUE INDEX ON bench.many_btree (tariff_id, prefix);
@@ -36,7 +42,7 @@ INSERT INTO billing.rate (tariff_id, prefix, price) SELECT t.id, m.prefix, m.pri
 ALTER TABLE bench.number ADD tariff_id bigint;
 UPDATE bench.number AS n SET tariff_id = t.id FROM billing.tariff AS t WHERE t.name = 'many ' || n.t;
 VACUUM (FULL, ANALYZE) bench.number;
-VACUUM ANALYZE bench.many; VACUUM ANALYZE bench.many_gist; VACUUM ANALYZE bench.many_btree; VACUUM ANALYZE bench.one_ours; VACUUM ANALYZE billing.rate;
+VACUUM ANALYZE bench.many; VACUUM ANALYZE bench.many_gist; VACUUM ANALYZE bench.many_btree; VACUUM ANALYZE bench.many_part; VACUUM ANALYZE bench.by_key; VACUUM ANALYZE bench.one_ours; VACUUM ANALYZE billing.rate;
 END
 my $sell = sql($db, "SELECT id FROM billing.tariff WHERE name = 'sell'");
 my $scalar = sql($db, q{SELECT count(*) FROM pg_proc WHERE proname = 'match_rate_id' AND pronamespace = 'billing'::regnamespace});
@@ -54,7 +60,10 @@ my @many = (
 	['100 tariffs: btree = ANY, by hand', $one[1][1] =~ s/rate_btree/many_btree/r =~ s/= $sell /= n.t /r, 'many_btree_tariff_id_prefix_idx'],
 	['100 tariffs: SP-GiST, prefix @> number', 'SELECT r.price FROM bench.many AS r WHERE r.tariff_id = n.t AND r.prefix @> n.number ORDER BY r.prefix <-> n.number LIMIT 1', 'ours_spgist', 'ours_btree'],
 	['100 tariffs: btree (tariff, prefix), prefix @> number', 'SELECT r.price FROM bench.many AS r WHERE r.tariff_id = n.t AND r.prefix @> n.number ORDER BY billing.length(r.prefix) DESC LIMIT 1', 'ours_btree', 'ours_spgist'],
+	['100 tariffs: SP-GiST in partitions by tariff', 'SELECT r.price FROM bench.many_part AS r WHERE r.tariff_id = n.t AND r.prefix @> n.number ORDER BY r.prefix <-> n.number LIMIT 1', 'many_part_1_prefix_idx'],
 );
+# What any index costs in such a query, our own too: the executor, one descent and the row, by a key in no order.
+my $by_key = ['', "SELECT r.price FROM bench.by_key AS r WHERE r.id = n.n * 7919::bigint % $rates + 1 LIMIT 1", 'by_key_id'];
 my $path = 'SET search_path = public, billing, pg_catalog; SET jit = off; SET max_parallel_workers_per_gather = 0; ';
 
 # The scan without looking anything up is part of every other figure.
@@ -98,6 +107,7 @@ for my $set (['one tariff', \@one, $sell, $rates, 1], ['100 tariffs', \@many, 'n
 	my ($what, $kinds, $tariff, $count, $lists) = @$set;
 	heading("$what, " . commas($count) . ' prefixes in the table');
 	my @variants = ("$what: the scan alone" => sub { $scan->($numbers) }, map { my $kind = $_; ($kind->[0] => sub { $sql->($kind) }) } @$kinds);
+	push @variants, "$what: a row by its key" => sub { $sql->($by_key) };
 	push @variants, "$what: match_rate" => sub { $function->("(billing.match_rate($tariff, n.number, '2026-10-03 10:00+00')).rate_id", $lists) };
 	push @variants, "$what: match_rate_id" => sub { $function->("billing.match_rate_id($tariff, n.number, '2026-10-03 10:00+00')", $lists) } if $scalar;
 	my $v = measure("lookup, $what", 'us', @variants);
@@ -108,8 +118,10 @@ for my $set (['one tariff', \@one, $sell, $rates, 1], ['100 tariffs', \@many, 'n
 	my ($spgist, $ours) = @{$v}{ map { $_->[0] } grep { $_->[0] =~ /prefix @>/ } @$kinds };
 	ratio("lookup, $what", "$what: SP-GiST, times faster than GiST in SQL", $gist, $spgist);
 	ratio("lookup, $what", "$what: btree and @>, times faster than GiST in SQL", $gist, $ours);
+	my ($best) = sort { median(@{ $v->{$a} }) <=> median(@{ $v->{$b} }) } map { $_->[0] } @$kinds;
+	ratio("lookup, $what", "$what: an index of our own, at most so many times faster than the best of these", $v->{$best}, $v->{"$what: a row by its key"});
 	ratio("lookup, $what", "$what: match_rate, times faster than btree by hand", $kinds == \@one ? $btree : $v->{'100 tariffs: btree = ANY, by hand'}, $v->{"$what: match_rate"});
 }
-sql($db, "DELETE FROM billing.rate WHERE tariff_id IN (SELECT id FROM billing.tariff WHERE name LIKE 'many %'); DELETE FROM billing.tariff WHERE name LIKE 'many %'; DROP TABLE bench.many, bench.many_gist, bench.many_btree, bench.one_ours, bench.number, bench.found, bench.other");
+sql($db, "DELETE FROM billing.rate WHERE tariff_id IN (SELECT id FROM billing.tariff WHERE name LIKE 'many %'); DELETE FROM billing.tariff WHERE name LIKE 'many %'; DROP TABLE bench.many, bench.many_gist, bench.many_btree, bench.many_part, bench.one_ours, bench.by_key, bench.number, bench.found, bench.other");
 sql($db, 'VACUUM ANALYZE billing.rate');
 1;
