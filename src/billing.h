@@ -406,6 +406,7 @@ typedef struct Tariff
 	uint64		probes;			/* how often its btree was asked instead */
 	uint64		next_try;		/* to compile it, when it has been probed so often */
 	uint64		rows;			/* of the index; 0: not counted */
+	Size		deck_bytes;		/* of its deck, once it was made; 0: not known */
 	uint64		heat_epoch;
 	uint32		heat;			/* how often it was asked of late, in heat_epoch */
 } Tariff;

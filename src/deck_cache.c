@@ -126,9 +126,10 @@ try_compile(Statement *statement, Tariff *tariff)
 	if (!is_worth_it(statement, tariff))
 		return;
 	tariff->next_try = tariff->probes + RETRY_PROBES;
-	if (!make_room(catalogue, tariff, tariff->rows * BYTES_PER_RATE))
+	if (!make_room(catalogue, tariff, tariff->deck_bytes != 0 ? tariff->deck_bytes : tariff->rows * BYTES_PER_RATE))
 		return;
 	deck = billing_deck_load(statement, tariff, billing_memory_limit());
+	tariff->deck_bytes = deck ? deck->bytes : 0;
 	if (deck && make_room(catalogue, tariff, deck->bytes))
 	{
 		MemoryContextSetParent(deck->context, catalogue->context);
