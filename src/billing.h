@@ -98,6 +98,7 @@ typedef struct Catalogue
 	MemoryContext rows;			/* of the next two; NULL: not made yet */
 	HTAB	   *accounts;
 	HTAB	   *rate_labels;
+	struct NotedLabels *noted_labels;	/* NULL: none yet */
 	HTAB	   *tariffs;
 	HTAB	   *plans;
 	HTAB	   *exchange_rates;
@@ -128,6 +129,7 @@ struct Statement
 	CommandId	identity_curcid;
 	SubTransactionId subtransaction;	/* in which it began */
 	Catalogue  *catalogue;
+	int			noted_labels;	/* see billing_note_label() */
 };
 
 typedef struct CatalogueScan
@@ -438,10 +440,14 @@ typedef struct TariffSource
 } TariffSource;
 
 extern Tariff *billing_tariff(Statement *statement, int64 id);
-extern const RateLabel *billing_rate_label(Statement *statement, int64 rate_id);
 extern const TariffTerms *billing_tariff_terms(const Tariff *tariff, TimestampTz at);
 extern int64 billing_default_tariff(Statement *statement, TimestampTz at);
 extern bool billing_tariff_price(const void *tariff_source, TimestampTz instant, Price *price, TimestampTz *until);
+
+/* ---- label.c ---- */
+
+extern void billing_note_label(Statement *statement, const Rate *rate, const Tariff *tariff);
+extern const RateLabel *billing_rate_label(Statement *statement, int64 rate_id);
 
 /* ---- cdr.c ---- */
 

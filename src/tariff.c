@@ -32,8 +32,6 @@ struct DefaultTariffs
 	DefaultTariff *terms;		/* latest first */
 };
 
-enum {LABEL_RATE, LABEL_TARIFF, LABEL_DESTINATION};
-
 enum {TARIFF_ID, TARIFF_TERMS_FROM, TARIFF_IS_DEFAULT, TARIFF_BASE, TARIFF_CONNECT_FEE, TARIFF_ATTEMPT_FEE,
 	TARIFF_FIRST_INCREMENT, TARIFF_NEXT_INCREMENT, TARIFF_INCREMENT_RULE, TARIFF_GRACE, TARIFF_FREE, TARIFF_MIN,
 	TARIFF_MAX, TARIFF_SURCHARGE, TARIFF_DURATION_ROUNDING, TARIFF_ROUNDING_DIGITS, TARIFF_ROUNDING_MODE,
@@ -262,45 +260,10 @@ billing_tariff_price(const void *tariff_source, TimestampTz instant, Price *pric
 			price->tariff = tariff;
 			price->currency = tariff->currency;
 			billing_rate_terms(&terms->charge, price->rate, &price->terms);
+			billing_note_label(source->statement, price->rate, tariff);
 			return true;
 		}
 		tariff_id = terms->base_tariff_id;
 	}
 	return false;
-}
-
-/* What a rate is reported under; by its number alone, for it may have arrived with the call. */
-const RateLabel *
-billing_rate_label(Statement *statement, int64 rate_id)
-{
-	HTAB	   *labels = billing_catalogue_hash(billing_rows_context(statement), &statement->catalogue->rate_labels, "billing rate labels",
-										sizeof(int64), sizeof(RateLabel));
-	RateLabel  *label = hash_search(labels, &rate_id, HASH_FIND, NULL);
-
-	if (label == NULL)
-	{
-		RateLabel	loaded = {.id = rate_id, .destination = billing_intern(statement, NULL), .currency = billing_intern(statement, NULL)};
-		int64		tariff_id = 0;
-		CatalogueScan scan;
-		ScanKeyData key;
-
-		billing_key_int8(statement, CATALOGUE_RATE_BY_ID, LABEL_RATE, rate_id, &key);
-		billing_scan_begin(statement, CATALOGUE_RATE_BY_ID, &key, 1, &scan);
-		loaded.known = billing_scan_next(&scan);
-		if (loaded.known)
-		{
-			loaded.destination = billing_intern(statement, billing_scan_text(&scan, LABEL_DESTINATION, CurrentMemoryContext));
-			tariff_id = billing_scan_int64(&scan, LABEL_TARIFF, 0);
-		}
-		billing_scan_end(&scan);
-		if (tariff_id != 0)
-		{
-			const Tariff *tariff = billing_tariff(statement, tariff_id);
-
-			loaded.currency = billing_intern(statement, tariff ? tariff->currency : NULL);
-		}
-		label = hash_search(labels, &rate_id, HASH_ENTER, NULL);
-		*label = loaded;
-	}
-	return label;
 }
