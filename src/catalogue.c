@@ -774,14 +774,15 @@ billing_scan_text(CatalogueScan *scan, int column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = billing_scan_datum(scan, column, &isnull);
-	char	   *string;
+	text	   *packed;
 	char	   *copy;
 
 	if (isnull)
 		return NULL;
-	string = TextDatumGetCString(value);
-	copy = MemoryContextStrdup(context, string);
-	pfree(string);
+	packed = DatumGetTextPP(value);
+	copy = MemoryContextAlloc(context, VARSIZE_ANY_EXHDR(packed) + 1);
+	memcpy(copy, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+	copy[VARSIZE_ANY_EXHDR(packed)] = '\0';
 	return copy;
 }
 

@@ -71,7 +71,7 @@ END
 	return;
 }
 
-# A file of calls of one month, as a loader has them: two in three answered.
+# A file of calls, as a loader has them: two in three answered; of one month, or of so many seconds (span).
 sub call_file
 {
 	my ($name, $count, $prefixes, %option) = @_;
@@ -85,7 +85,7 @@ sub call_file
 	open my $f, '>', $file or die "$file: $!\n";
 	for my $n (1 .. $count)
 	{
-		my $at = $start + int($n * 2_600_000 / $count);
+		my $at = $start + int($n * ($option{span} // 2_600_000) / $count);
 		my $answered = rnd(3) > 0;
 		my $ring = 1 + rnd(20);
 		my $talk = $answered ? 1 + rnd(1 + rnd(900)) : 0;
