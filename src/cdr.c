@@ -283,35 +283,32 @@ set_int64(Datum *values, bool *nulls, RatedColumn column, int64 value)
 	values[column] = Int64GetDatum(value);
 }
 
-/* Statuses and reasons are few, and all of them constants: the text of each is made once, and found by its pointer. */
-#define CONSTANT_TEXTS	64
+/* Statuses and reasons are few, and most rows have the same: the text of each is made once. */
+#define KNOWN_TEXTS	64
 
 static Datum
-constant_text(const char *value)
+known_text(const char *value)
 {
-	static struct
-	{
-		const char *value;
-		text	   *text;
-	}			known[CONSTANT_TEXTS];
-	int			place = (uintptr_t) value / 4 % CONSTANT_TEXTS;
+	static text *known[KNOWN_TEXTS];
+	size_t		length = strlen(value);
+	text	  **place = &known[((unsigned char) value[0] + 7 * length) % KNOWN_TEXTS];
 
-	if (known[place].value == NULL)
+	if (*place == NULL)
 	{
-		MemoryContext former = MemoryContextSwitchTo(TopMemoryContext);
+		text	   *made = cstring_to_text(value);
 
-		known[place].text = cstring_to_text(value);
-		known[place].value = value;
-		MemoryContextSwitchTo(former);
+		*place = memcpy(MemoryContextAlloc(TopMemoryContext, VARSIZE(made)), made, VARSIZE(made));
 	}
-	return known[place].value == value ? PointerGetDatum(known[place].text) : CStringGetTextDatum(value);
+	if (VARSIZE(*place) - VARHDRSZ == length && memcmp(VARDATA(*place), value, length) == 0)
+		return PointerGetDatum(*place);
+	return CStringGetTextDatum(value);
 }
 
 static void
 set_text(Datum *values, bool *nulls, RatedColumn column, const char *value)
 {
 	nulls[column] = value == NULL;
-	values[column] = value ? constant_text(value) : (Datum) 0;
+	values[column] = value ? known_text(value) : (Datum) 0;
 }
 
 /* billsec and amount of a leg stand side by side */
@@ -324,7 +321,7 @@ set_charge(Datum *values, bool *nulls, RatedColumn billsec, const Leg *leg)
 	values[billsec + 1] = leg->has_amount ? NumericGetDatum(billing_numeric_from_money(leg->amount)) : (Datum) 0;
 }
 
-/* The rated columns, in the order of billing_rated_names; texts among them outlive the call. */
+/* The rated columns, in the order of billing_rated_names. */
 void
 billing_rated_columns(const Rating *rating, Datum *values, bool *nulls)
 {

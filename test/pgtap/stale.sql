@@ -54,6 +54,11 @@ SELECT is(pg_temp.changes('booth', '{customer}'), NULL, 'the customer''s, which 
 SELECT is(pg_temp.changes('did', '{did_owner}'), NULL, 'the legs of a DID one by one');
 SELECT is(pg_temp.changes('did', '{did_provider,did_owner}'), 'did_provider_amount 0.12000000', 'or together');
 SELECT is(pg_temp.changes('bad', '{provider}'), NULL, 'a call that cannot be read stays so');
+SELECT is_empty($$
+	SELECT r.reason, n.customer_reason
+	FROM generate_series(1, 20) i CROSS JOIN unnest(ARRAY['no_rate', 'blocked', 'ambiguous', 'no_tariff', 'one of another system']) r(reason)
+		CROSS JOIN LATERAL billing.rerate_call(jsonb_populate_record(NULL::billing.cdr, jsonb_build_object('started_at', '2026-03-10', 'callee', '442079460001', 'customer_reason', r.reason)), '{reseller}') n
+	WHERE n.customer_reason IS DISTINCT FROM r.reason $$, 'P3: the reason of a leg that is not named stays, whatever the call before said');
 SELECT throws_ok($$SELECT billing.rerate_call(c, '{owner}') FROM billing.cdr c$$, '22023', '"owner" is no leg of a call', 'an unknown leg is refused');
 SELECT throws_ok($$SELECT billing.rerate_call(c, '{}') FROM billing.cdr c$$, '22023', NULL, 'so are none');
 SELECT ok((SELECT r IS NULL FROM billing.rerate_call(NULL::billing.cdr) r), 'null gives null');
