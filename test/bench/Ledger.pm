@@ -38,6 +38,20 @@ END
 	return;
 }
 
+# Of the number plan, as a carrier's list has it, which breaks each destination down into its prefixes. As CSV has it.
+sub destination
+{
+	my ($prefix) = @_;
+	our %destinations;
+	%destinations = map { chomp; split /,/, $_, 2 } split /^/, slurp("$here/../data/e164.csv") unless %destinations;
+	for my $length (reverse 1 .. length $prefix)
+	{
+		my $name = $destinations{ substr($prefix, 0, $length) };
+		return $name if defined $name;
+	}
+	return "zone $prefix";
+}
+
 # The file of prefixes with what a minute is sold and bought for.
 sub price_file
 {
@@ -50,7 +64,7 @@ sub price_file
 	for my $p (@$list)
 	{
 		my $buy = 1000 + rnd(90000);
-		printf $f "%s,%s,%.6f,%.6f\n", $p, 'zone ' . substr($p, 0, 4), $buy * 1.25 / 1e6, $buy / 1e6;
+		printf $f "%s,%s,%.6f,%.6f\n", $p, destination($p), $buy * 1.25 / 1e6, $buy / 1e6;
 	}
 	close $f;
 	return $file;
